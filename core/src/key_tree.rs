@@ -1,0 +1,212 @@
+//! The key tree (SPEC section 2): every key and tag there is, and how each one comes from the one above it.
+//!
+//! ```text
+//! service key   S   = HMAC(R, "cat1.svc" || 00 || be32(generation) || service)
+//! user key      U   = HMAC(S, "cat1.usr" || 00 || be32(version) || be64(expires_at) || lease_id || principal)
+//! attenuated    K_0 = U ; K_i = HMAC(K_{i-1}, "cat1.att" || 00 || caveat_i)
+//! token         T_0 = HMAC(K_m, "cat1.tok" || 00 || payload)          a discharge: "cat1.dis"
+//!               T_j = HMAC(T_{j-1}, "cat1.att" || 00 || caveat_j)
+//! tag           the last T
+//! ```
+//!
+//! Each stage is a type, and each arrow a method of the type above: nothing else makes a key. None of them can be
+//! printed, compared, copied or serialised, and each one is wiped on drop, with its keyed HMAC state.
+
+use constant_time_eq::constant_time_eq_32;
+
+use crate::key_id::KeyId;
+use crate::limits::KEY_LEN;
+use crate::mac::{Keyed, Mac, Secret, sha256};
+use crate::name::ServiceName;
+use crate::wire::Sink;
+
+/// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
+/// `cat1.sea` (encrypted tokens), `cat1.sig` (HTTP message signatures).
+#[derive(Clone, Copy)]
+enum Label {
+    Service,
+    User,
+    Attenuate,
+    Token,
+    Discharge,
+}
+
+impl Label {
+    const fn bytes(self) -> &'static [u8; 9] {
+        match self {
+            Self::Service => b"cat1.svc\0",
+            Self::User => b"cat1.usr\0",
+            Self::Attenuate => b"cat1.att\0",
+            Self::Token => b"cat1.tok\0",
+            Self::Discharge => b"cat1.dis\0",
+        }
+    }
+}
+
+fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac)) -> Secret {
+    let mut mac = key.begin();
+    mac.put(label.bytes());
+    message(&mut mac);
+    mac.finish()
+}
+
+/// R, the root key of one epoch: 32 bytes from the operating system's CSPRNG. The authority alone holds it.
+pub struct RootKey(Secret);
+
+impl RootKey {
+    /// Takes the 32 bytes.
+    pub fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
+        Self(Secret(bytes))
+    }
+
+    /// The bytes, to seal them. Secret.
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.0.0
+    }
+
+    /// S, the key of one service in this epoch.
+    pub fn service_key(&self, service: &ServiceName, generation: u32) -> ServiceKey {
+        ServiceKey::keyed(mac(&Keyed::new(&self.0.0), Label::Service, |mac| {
+            mac.put(&generation.to_be_bytes());
+            mac.put(service.as_str().as_bytes());
+        }))
+    }
+}
+
+/// S, one service's key in one epoch and generation. With its keyed state, so that each user key costs two compressions.
+pub struct ServiceKey {
+    bytes: Secret,
+    state: Keyed,
+}
+
+impl ServiceKey {
+    /// Takes a copy of the 32 bytes; wiping the original is the caller's.
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
+        Self::keyed(Secret(*bytes))
+    }
+
+    fn keyed(bytes: Secret) -> Self {
+        let state = Keyed::new(&bytes.0);
+        Self { bytes, state }
+    }
+
+    /// The bytes, to seal them. Secret.
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.bytes.0
+    }
+
+    /// U, the key of the lease that `id` names. Its epoch, service and generation are this key's own, and not looked at.
+    pub fn user_key(&self, id: &KeyId<'_>) -> TokenKey {
+        TokenKey::keyed(mac(&self.state, Label::User, |mac| {
+            mac.put(&id.version.to_be_bytes());
+            mac.put(&id.expires_at.to_be_bytes());
+            mac.put(&id.lease_id);
+            mac.put(id.principal.as_bytes());
+        }))
+    }
+}
+
+impl AsRef<Self> for ServiceKey {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// K_i, what signs tokens: a user key U (K_0), or one narrowed by caveats.
+pub struct TokenKey {
+    bytes: Secret,
+    state: Keyed,
+}
+
+impl TokenKey {
+    /// Takes a copy of the 32 bytes; wiping the original is the caller's.
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
+        Self::keyed(Secret(*bytes))
+    }
+
+    fn keyed(bytes: Secret) -> Self {
+        let state = Keyed::new(&bytes.0);
+        Self { bytes, state }
+    }
+
+    /// The bytes, to seal or write them. Secret.
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.bytes.0
+    }
+
+    /// K_{i+1}: this key, narrowed by an encoded caveat.
+    #[must_use]
+    pub fn attenuate(&self, caveat: &[u8]) -> Self {
+        Self::keyed(mac(&self.state, Label::Attenuate, |mac| mac.put(caveat)))
+    }
+
+    /// T_0 of a token with this encoded payload.
+    pub fn token(&self, payload: &[u8]) -> SecretTag {
+        self.token_of(|mac| mac.put(payload))
+    }
+
+    /// T_0 of a discharge with this encoded payload.
+    pub fn discharge(&self, payload: &[u8]) -> SecretTag {
+        self.discharge_of(|mac| mac.put(payload))
+    }
+
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> Self {
+        Self::keyed(mac(&self.state, Label::Attenuate, caveat))
+    }
+
+    pub(crate) fn token_of(&self, payload: impl FnOnce(&mut Mac)) -> SecretTag {
+        SecretTag(mac(&self.state, Label::Token, payload))
+    }
+
+    pub(crate) fn discharge_of(&self, payload: impl FnOnce(&mut Mac)) -> SecretTag {
+        SecretTag(mac(&self.state, Label::Discharge, payload))
+    }
+}
+
+/// T_j while it is secret: with it, caveats j+1 and on could be left out. The last one becomes the tag.
+pub struct SecretTag(Secret);
+
+impl SecretTag {
+    /// T_{j+1}: this token, narrowed by an encoded caveat.
+    #[must_use]
+    pub fn attenuate(&self, caveat: &[u8]) -> Self {
+        self.attenuate_of(|mac| mac.put(caveat))
+    }
+
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> Self {
+        Self(mac(&Keyed::new(&self.0.0), Label::Attenuate, caveat))
+    }
+
+    /// SHA-256 of this T: names it without giving it away. Of T_0, it is what a discharge is `bound_to` (SPEC section 7).
+    pub fn digest(&self) -> [u8; KEY_LEN] {
+        sha256(&self.0.0)
+    }
+
+    /// Makes the last T the tag, for all who see the token.
+    pub fn publish(&self) -> PublicTag {
+        PublicTag(Secret(self.0.0))
+    }
+
+    /// Whether a token's tag is this one; in constant time.
+    pub fn matches(&self, tag: &PublicTag) -> bool {
+        constant_time_eq_32(&self.0.0, &tag.0.0)
+    }
+}
+
+/// The tag as it is on the wire: known to whoever holds the token, and nothing for a log.
+pub struct PublicTag(Secret);
+
+impl PublicTag {
+    pub(crate) fn from_wire(bytes: &[u8; KEY_LEN]) -> Self {
+        Self(Secret(*bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; KEY_LEN] {
+        &self.0.0
+    }
+
+    /// What a holder of the token does to narrow it: the tag is the next T's key.
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> SecretTag {
+        SecretTag(mac(&Keyed::new(&self.0.0), Label::Attenuate, caveat))
+    }
+}

@@ -1,0 +1,208 @@
+//! Names of services, users and principals (SPEC section 1). Compared byte for byte, never normalised.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::limits::{MAX_SERVICE, MAX_USER};
+
+const SERVICE: &str = "service/";
+const USER: &str = "user/";
+
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// There is nothing in it.
+    #[error("the name is empty")]
+    Empty,
+    /// It is longer than its kind may be.
+    #[error("the name has more than {max} bytes")]
+    TooLong {
+        /// Bytes that it may have.
+        max: usize,
+    },
+    /// A service begins with something other than a lower-case letter or a digit.
+    #[error("a service name begins with a lower-case letter or a digit")]
+    BadStart,
+    /// A byte that its kind does not allow.
+    #[error(
+        "byte {at} of the name is not allowed there (services: a-z 0-9 . _ -; users: A-Z a-z 0-9 . _ @ + = : ~ - and single /)"
+    )]
+    BadByte {
+        /// Where, from 0.
+        at: usize,
+    },
+    /// A user's NAME begins or ends with `/`, or has two in a row.
+    #[error("a user name has an empty segment: it begins or ends with `/`, or has `//` in it")]
+    EmptySegment,
+    /// A segment of a user's NAME is `.` or `..`.
+    #[error("a user name has a segment `.` or `..`")]
+    DotSegment,
+    /// A principal is neither `service/…` nor `user/…`.
+    #[error("a principal is `service/NAME` or `user/NAME`")]
+    NoKind,
+}
+
+/// The name of a service: a verifier, the audience of a token.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceName(String);
+
+/// The NAME of `user/NAME`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserName(String);
+
+/// A signer, who a token speaks for: `service/` and a service, or `user/` and a NAME.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Principal(String);
+
+/// Which of the two kinds a principal is, with the name behind the prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalKind<'a> {
+    /// `service/` and this name.
+    Service(&'a str),
+    /// `user/` and this NAME.
+    User(&'a str),
+}
+
+impl Principal {
+    /// The service, acting as a client.
+    pub fn service(name: &ServiceName) -> Self {
+        Self([SERVICE, name.as_str()].concat())
+    }
+
+    /// The user.
+    pub fn user(name: &UserName) -> Self {
+        Self([USER, name.as_str()].concat())
+    }
+
+    /// Which kind it is, and the name behind the prefix.
+    pub fn kind(&self) -> PrincipalKind<'_> {
+        match self.0.strip_prefix(SERVICE) {
+            Some(name) => PrincipalKind::Service(name),
+            None => PrincipalKind::User(self.0.strip_prefix(USER).unwrap_or_default()),
+        }
+    }
+
+    /// The SPIFFE ID in this trust domain, or `None` for a user with a segment that SPIFFE does not allow.
+    pub fn spiffe_id(&self, trust_domain: &str) -> Option<String> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/');
+        self.0
+            .bytes()
+            .all(plain)
+            .then(|| format!("spiffe://{trust_domain}/{}", self.0))
+    }
+}
+
+pub(crate) fn check_service(name: &str) -> Result<(), NameError> {
+    let allowed =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    let first = *name.as_bytes().first().ok_or(NameError::Empty)?;
+    if name.len() > MAX_SERVICE {
+        return Err(NameError::TooLong { max: MAX_SERVICE });
+    }
+    if let Some(at) = name.bytes().position(|b| !allowed(b)) {
+        return Err(NameError::BadByte { at });
+    }
+    if matches!(first, b'.' | b'_' | b'-') {
+        return Err(NameError::BadStart);
+    }
+    Ok(())
+}
+
+pub(crate) fn check_user(name: &str) -> Result<(), NameError> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@+=:~-/".contains(&b);
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name.len() > MAX_USER {
+        return Err(NameError::TooLong { max: MAX_USER });
+    }
+    if let Some(at) = name.bytes().position(|b| !allowed(b)) {
+        return Err(NameError::BadByte { at });
+    }
+    for segment in name.split('/') {
+        match segment {
+            "" => return Err(NameError::EmptySegment),
+            "." | ".." => return Err(NameError::DotSegment),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_principal(name: &str) -> Result<(), NameError> {
+    if let Some(service) = name.strip_prefix(SERVICE) {
+        check_service(service)
+    } else if let Some(user) = name.strip_prefix(USER) {
+        check_user(user)
+    } else {
+        Err(NameError::NoKind)
+    }
+}
+
+macro_rules! name {
+    ($name:ident, $check:ident) => {
+        impl $name {
+            /// The name as it is written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                $check(name).map(|()| Self(name.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(name: String) -> Result<Self, NameError> {
+                $check(&name).map(|()| Self(name))
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = NameError;
+            fn try_from(name: &str) -> Result<Self, NameError> {
+                name.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+name!(ServiceName, check_service);
+name!(UserName, check_user);
+name!(Principal, check_principal);

@@ -1,0 +1,149 @@
+//! Text forms (SPEC section 4): base64url behind a prefix, presentations, and the `Authorization` header.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroize;
+
+use crate::form::FormError;
+use crate::limits::MAX_MESSAGE;
+use crate::wire::Sink;
+
+pub(crate) const TOKEN: &str = "cat1_";
+pub(crate) const DISCHARGE: &str = "catd1_";
+pub(crate) const KEY: &str = "catkey1_";
+
+/// Decodes one text into the front of `buffer`, and returns what is behind it as well. The buffer has room for
+/// [`MAX_MESSAGE`] bytes.
+pub(crate) fn decode<'b>(
+    prefix: &'static str,
+    text: &str,
+    buffer: &'b mut [u8],
+) -> Result<(&'b [u8], &'b mut [u8]), FormError> {
+    let digits = text.strip_prefix(prefix).ok_or(FormError::Prefix(prefix))?;
+    // The exact size, without padding: ⌊3n/4⌋. It decides before any work is done.
+    let len = digits.len() / 4 * 3 + digits.len() % 4 * 3 / 4;
+    if len > MAX_MESSAGE {
+        return Err(FormError::TooLong);
+    }
+    let (decoded, rest) = buffer.split_at_mut_checked(len).ok_or(FormError::TooLong)?;
+    match URL_SAFE_NO_PAD.decode_slice(digits, decoded) {
+        Ok(written) if written == len => Ok((decoded, rest)),
+        _ => Err(FormError::Base64),
+    }
+}
+
+/// A presentation's parts: the token, then its discharges. Spaces and tabs stand round commas only.
+pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
+    let blank = [' ', '\t'];
+    let mut rest = Some(presentation);
+    let mut first = true;
+    std::iter::from_fn(move || {
+        let (part, next) = match rest?.split_once(',') {
+            Some((part, next)) => (part.trim_end_matches(blank), Some(next)),
+            None => (rest?, None),
+        };
+        rest = next;
+        let part = if first {
+            part
+        } else {
+            part.trim_start_matches(blank)
+        };
+        first = false;
+        Some(part)
+    })
+}
+
+/// The presentation in the value of an `Authorization` header: what follows `Bearer ` (in any case), or `None` where
+/// the scheme is another.
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, presentation) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(presentation)
+}
+
+/// What the `Authorization` headers of a request say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorization<'a> {
+    /// There is none of the scheme `Bearer`.
+    Absent,
+    /// This presentation.
+    Presentation(&'a str),
+    /// Two headers, of which one is `Bearer`, or one that is not text: `malformed`.
+    Malformed,
+}
+
+/// Reads all of a request's `Authorization` headers (or gRPC metadata `authorization`).
+pub fn authorization<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Authorization<'a> {
+    let mut count = 0;
+    let mut found = Authorization::Absent;
+    for value in values {
+        count += 1;
+        let is_bearer = value
+            .get(..7)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+        match str::from_utf8(value) {
+            Ok(text) if is_bearer && found == Authorization::Absent => {
+                found = bearer(text).map_or(Authorization::Malformed, Authorization::Presentation);
+            }
+            _ if is_bearer => found = Authorization::Malformed,
+            _ => {}
+        }
+    }
+    if count > 1 && found != Authorization::Absent {
+        Authorization::Malformed
+    } else {
+        found
+    }
+}
+
+/// A multiple of three, so that no chunk but the last ends inside a digit.
+const CHUNK: usize = 384;
+
+/// Writes bytes as base64url at the end of a string, a chunk at a time, so that no copy of the whole is needed.
+pub(crate) struct Base64<'a> {
+    out: &'a mut String,
+    pending: [u8; CHUNK],
+    len: usize,
+}
+
+impl<'a> Base64<'a> {
+    pub(crate) fn new(prefix: &str, out: &'a mut String) -> Self {
+        out.push_str(prefix);
+        Self {
+            out,
+            pending: [0; CHUNK],
+            len: 0,
+        }
+    }
+
+    pub(crate) fn finish(mut self) {
+        self.flush();
+        self.pending.zeroize();
+    }
+
+    fn flush(&mut self) {
+        URL_SAFE_NO_PAD.encode_string(&self.pending[..self.len], self.out);
+        self.len = 0;
+    }
+}
+
+impl Sink for Base64<'_> {
+    fn put(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let take = bytes.len().min(CHUNK - self.len);
+            let (now, later) = bytes.split_at(take);
+            self.pending[self.len..self.len + take].copy_from_slice(now);
+            self.len += take;
+            bytes = later;
+            if self.len == CHUNK {
+                self.flush();
+            }
+        }
+    }
+}
+
+/// The length of the text of a message of `len` bytes.
+pub(crate) fn encoded_len(prefix: &str, len: usize) -> usize {
+    prefix.len() + len / 3 * 4 + (len % 3 * 4).div_ceil(3)
+}
