@@ -1,0 +1,37 @@
+//! Compiles the messages and services with protox: no protoc is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+const FILES: [&str; 7] = [
+    "cattery/v1/token.proto",
+    "cattery/v1/sealed.proto",
+    "cattery/v1/enrollment.proto",
+    "cattery/v1/keys.proto",
+    "cattery/v1/unseal.proto",
+    "cattery/v1/agent.proto",
+    "cattery/v1/admin.proto",
+];
+
+/// Messages that bear a secret, or hold one that does: they get no `Debug`.
+const SECRET: [&str; 7] = [
+    "UserKey",
+    "PortableCredential",
+    "EnrollRequest",
+    "UnsealRequest",
+    "VerifyRequest",
+    "MintResponse",
+    "UseOnceRequest",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=cattery");
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let mut config = tonic_prost_build::Config::new();
+    config.skip_debug(SECRET.map(|name| format!(".cattery.v1.{name}")));
+    tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
+    Ok(())
+}
