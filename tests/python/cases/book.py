@@ -90,7 +90,7 @@ class Book:
         own = [k for k in facts if k not in ALWAYS_KNOWN and facts[k] != self.facts[k]]
         address = facts["source_addr"] or ""
         is_address = (cat1.parse_v6 if ":" in address else cat1.parse_v4)(address) is not None
-        known = is_address and all(facts[k] for k in ALWAYS_KNOWN)
+        known = is_address and all(facts[k] for k in ALWAYS_KNOWN) and facts["authority"].isascii()
         return bool(text) and printable and text == text.strip() and known and not own
 
     def said(self, text):

@@ -83,6 +83,7 @@ def add_discharges(book):
     bad("short tag", "malformed", given(short))
     bad("short tag, not asked for", "malformed", given(short, token=book.mint()))
     bad("short tag, forged token", "malformed", given(short, token=token._replace(tag=bytes(32))))
-    bad("semicolon", "malformed", given(good(), by=";"))
+    for by in (";", " ", "\n,", ",\r\n", "\v,", ",\u00a0", ",,"):
+        bad(f"behind {by!r}", "malformed", given(good(), by=by))
     bad("alone", "malformed", fine)
     bad("as a token", "bad_tag", fine.replace("catd1_", "cat1_"))
