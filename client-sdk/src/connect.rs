@@ -1,0 +1,175 @@
+//! A connection to the authorities: lazy, over any of their addresses, made again whenever it breaks.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::tls::{AUTHORITY_NAME, Identity, Trust, WrongFingerprint, client_config};
+
+/// How long one address may take for TCP and TLS together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one call may take; an authority answers within milliseconds or not at all.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where the authorities are and how to speak to them.
+#[derive(Clone)]
+pub struct Connector {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    addresses: Vec<String>,
+    tls: TlsConnector,
+    /// Index of the address that last answered.
+    preferred: AtomicUsize,
+    /// What went wrong at the last attempt, for [`Connector::explain`].
+    last_failure: Mutex<Option<String>>,
+}
+
+/// The addresses, trust or identity cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// There is nowhere to connect to.
+    #[error("no authority's address is known")]
+    NoAddress,
+    /// A certificate or key is damaged.
+    #[error("a stored certificate or private key cannot be used: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl Connector {
+    /// Nothing is connected before the first call.
+    ///
+    /// # Errors
+    /// [`ConnectorError`].
+    pub fn new(
+        addresses: Vec<String>,
+        trust: &Trust,
+        identity: Option<&Identity>,
+    ) -> Result<Self, ConnectorError> {
+        if addresses.is_empty() {
+            return Err(ConnectorError::NoAddress);
+        }
+        let tls = TlsConnector::from(Arc::new(client_config(trust, identity)?));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                addresses,
+                tls,
+                preferred: AtomicUsize::new(0),
+                last_failure: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// A channel for generated clients. It connects at the first call and again after failures.
+    pub fn channel(&self) -> Channel {
+        let shared = Arc::clone(&self.shared);
+        // The address is the connector's business: this one only fills `:authority`.
+        Endpoint::from_static("https://authority.cattery.internal")
+            .timeout(CALL_TIMEOUT)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+                let shared = Arc::clone(&shared);
+                async move { shared.connect().await.map(TokioIo::new) }
+            }))
+    }
+
+    /// A failed call as one line for people: what is wrong, and what to do where that is known.
+    pub fn explain(&self, status: &tonic::Status) -> String {
+        let failure = self.shared.last_failure().clone();
+        match (status.code(), failure) {
+            (
+                tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled,
+                Some(why),
+            ) => why,
+            (tonic::Code::Cancelled | tonic::Code::DeadlineExceeded, None) => format!(
+                "the authority at {} did not answer in time: see its log",
+                self.shared.addresses.join(", ")
+            ),
+            _ => status.message().to_owned(),
+        }
+    }
+}
+
+impl Shared {
+    fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
+        let count = self.addresses.len();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for index in (0..count).map(|step| (first + step) % count) {
+            let address = &self.addresses[index];
+            let attempt = timeout(CONNECT_TIMEOUT, self.connect_to(address)).await;
+            match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    *self.last_failure() = None;
+                    return Ok(stream);
+                }
+                Err(error) => failures.push(describe(address, &error)),
+            }
+        }
+        let why = failures.join("; ");
+        *self.last_failure() = Some(why.clone());
+        Err(io::Error::other(why))
+    }
+
+    async fn connect_to(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let name = ServerName::try_from(AUTHORITY_NAME).map_err(io::Error::other)?;
+        self.tls.connect(name, tcp).await
+    }
+}
+
+fn describe(address: &str, error: &io::Error) -> String {
+    if let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        return match tls {
+            rustls::Error::Other(other) if other.0.is::<WrongFingerprint>() => {
+                format!(
+                    "the authority at {address} is not the one meant: {WrongFingerprint}; ask for a new one"
+                )
+            }
+            rustls::Error::InvalidCertificate(why) => format!(
+                "the authority at {address} is not trusted: {why:?}; is it another cluster's, or is this clock wrong?"
+            ),
+            rustls::Error::AlertReceived(alert) => format!(
+                "the authority at {address} refused this client's certificate ({alert:?}): has it expired, or is it another cluster's?"
+            ),
+            other => {
+                format!("the authority at {address} does not speak TLS 1.3 as expected: {other}")
+            }
+        };
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            format!("no authority answers at {address} (connection refused): is it running?")
+        }
+        io::ErrorKind::TimedOut => {
+            format!(
+                "no authority answers at {address} (timed out): is the address right, and reachable from here?"
+            )
+        }
+        _ => format!("no authority can be reached at {address}: {error}"),
+    }
+}

@@ -1,0 +1,10 @@
+//! What an application links: user keys, minting, and layers that sign and verify requests.
+//!
+//! `connect → keys → mint`: keys renew in the background; minting touches no network and never blocks.
+#![forbid(unsafe_code)]
+
+pub mod connect;
+pub mod identity;
+pub mod portable;
+pub mod sealing;
+pub mod tls;
