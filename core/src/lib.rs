@@ -63,6 +63,7 @@ mod key_id;
 mod key_tree;
 pub mod limits;
 mod mac;
+mod mint;
 mod name;
 mod payload;
 mod request;
@@ -76,11 +77,12 @@ pub use caveat::{AnyOf, Caveat, CaveatError, CaveatFailure, CaveatKind, CaveatTe
 pub use form::FormError;
 pub use key_id::KeyId;
 pub use key_tree::{PublicTag, RootKey, SecretTag, ServiceKey, TokenKey};
+pub use mint::{DischargeSpec, MintError, Minted, TokenSpec};
 pub use name::{NameError, Principal, PrincipalKind, ServiceName, UserName};
 pub use request::{RequestFacts, request_digest};
 pub use text::{Authorization, authorization, bearer};
 pub use token::{AttenuateError, UnverifiedToken, attenuate_token};
-pub use user_key::{DischargeSpec, KeyError, MintError, Minted, TokenSpec, UserKey};
+pub use user_key::{KeyError, UserKey};
 pub use verify::{
     Code, Denied, Found, Keyring, Keys, LeaseFailure, MemorySince, NoRevocations, NoSingleUse,
     Part, PayloadFailure, Policy, Reason, Revocations, Scratch, SingleUse, UnknownCode, Use,

@@ -31,6 +31,13 @@ impl Keyed {
     }
 }
 
+// An `Hmac` is made of the cores and the buffer that a `Sha256` is made of, and has no marker of its own. Without the
+// features `zeroize` this does not compile.
+const _: () = {
+    const fn wiped<T: ZeroizeOnDrop>() {}
+    wiped::<Sha256>();
+};
+
 /// A MAC in the making.
 pub(crate) struct Mac(Hmac<Sha256>);
 
@@ -48,7 +55,7 @@ impl Sink for Mac {
     }
 }
 
-/// SHA-256 of a few pieces, one behind the other.
+/// SHA-256.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; KEY_LEN] {
     Sha256::digest(bytes).into()
 }

@@ -148,7 +148,7 @@ impl<'a> Caveat<'a> {
                 return Err(CaveatError::Block);
             }
             Self::ThirdParty { principal, .. } => {
-                check_principal(principal).map_err(CaveatError::Principal)?
+                check_principal(principal).map_err(CaveatError::Principal)?;
             }
             _ => {}
         }

@@ -1,9 +1,12 @@
 //! Verifying (SPEC section 5): the steps in order; the first that fails gives the code.
 
 mod code;
+mod conditions;
 mod denied;
 mod discharges;
 mod keys;
+mod once;
+mod open;
 mod presented;
 mod revocations;
 mod single_use;

@@ -1,39 +1,6 @@
-//! The canonical encoding (SPEC section 3): protobuf with exactly one encoding for each message.
-//!
-//! A decoder is a straight line of reads in ascending order of field number, and [`Reader::finish`] behind it. So
-//! whatever is out of order, repeated, unknown, of another wire type or left over is never consumed, and `finish`
-//! refuses it: canonical form needs no bookkeeping. Every field number of the protocol fits a tag of one byte.
+//! Reading canonical messages, borrowed from the bytes.
 
-/// Why bytes are not the one encoding of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WireError {
-    /// A varint or a length runs past the end.
-    #[error("cut off")]
-    Truncated,
-    /// A varint is longer than needed, or greater than its type.
-    #[error("a number that is not minimal or out of range")]
-    Number,
-    /// A field is there with the value that it has when absent.
-    #[error("a default value that is written out")]
-    Default,
-    /// A string is not UTF-8.
-    #[error("a string that is not UTF-8")]
-    Utf8,
-    /// A field is unknown, repeated, out of order or of another wire type; or bytes are left over.
-    #[error("a field that is unknown, repeated, out of order or of the wrong type")]
-    Unexpected,
-    /// A message field that always has to be there is not.
-    #[error("a message that is missing")]
-    Missing,
-}
-
-const VARINT: u8 = 0;
-const BYTES: u8 = 2;
-
-const fn tag(field: u8, wire: u8) -> u8 {
-    field << 3 | wire
-}
+use super::{BYTES, VARINT, WireError, tag};
 
 /// Reads one message.
 pub(crate) struct Reader<'a> {
@@ -187,73 +154,4 @@ impl<'a> Repeated<'a> {
         let mut reader = Reader::new(self.region);
         std::iter::from_fn(move || reader.message(field).ok().flatten())
     }
-}
-
-/// Where an encoder writes: a buffer, a MAC, base64 text, or a mere count.
-pub(crate) trait Sink {
-    fn put(&mut self, bytes: &[u8]);
-}
-
-impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
-
-/// Counts bytes, for the length of a nested message.
-#[derive(Default)]
-pub(crate) struct Count(usize);
-
-impl Count {
-    pub(crate) fn of(encode: impl FnOnce(&mut Self)) -> usize {
-        let mut count = Self::default();
-        encode(&mut count);
-        count.0
-    }
-}
-
-impl Sink for Count {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-}
-
-/// A number field; absent where 0.
-pub(crate) fn put_uint(out: &mut (impl Sink + ?Sized), field: u8, value: u64) {
-    if value != 0 {
-        out.put(&[tag(field, VARINT)]);
-        put_varint(out, value);
-    }
-}
-
-/// A string or bytes field; absent where empty.
-pub(crate) fn put_bytes(out: &mut (impl Sink + ?Sized), field: u8, value: &[u8]) {
-    if !value.is_empty() {
-        put_element(out, field, value);
-    }
-}
-
-/// One element of a repeated field, or a message: there even if empty.
-pub(crate) fn put_element(out: &mut (impl Sink + ?Sized), field: u8, value: &[u8]) {
-    put_header(out, field, value.len());
-    out.put(value);
-}
-
-/// The tag and length before a nested message that follows.
-pub(crate) fn put_header(out: &mut (impl Sink + ?Sized), field: u8, len: usize) {
-    out.put(&[tag(field, BYTES)]);
-    put_varint(out, len as u64);
-}
-
-#[allow(clippy::cast_possible_truncation)] // seven bits at a time
-fn put_varint(out: &mut (impl Sink + ?Sized), mut value: u64) {
-    let mut bytes = [0; 10];
-    let mut len = 0;
-    while value >= 0x80 {
-        bytes[len] = value as u8 | 0x80;
-        value >>= 7;
-        len += 1;
-    }
-    bytes[len] = value as u8;
-    out.put(&bytes[..=len]);
 }

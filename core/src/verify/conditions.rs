@@ -1,0 +1,141 @@
+//! Step 7: every caveat holds, and the discharges that caveats ask for (SPEC section 7).
+
+use super::code::Code;
+use super::denied::{Part, PayloadFailure, Reason};
+use super::discharges::Discharges;
+use super::keys::Keys;
+use super::open::malformed;
+use super::revocations::Revocations;
+use super::single_use::SingleUse;
+use super::verifier::{Step, Verifier};
+use crate::caveat::{Caveat, CaveatFailure, Clock};
+use crate::key_tree::{SecretTag, TokenKey};
+use crate::limits::{MAX_TICKET, MIN_TICKET};
+use crate::payload::DischargePayload;
+use crate::request::RequestFacts;
+use crate::token::UnverifiedToken;
+
+/// What a caveat that facts and clock cannot decide is met with; its index is its place in its list.
+type Special<'c> = &'c mut dyn FnMut(&Caveat<'_>, Part, u8) -> Result<(), CaveatFailure>;
+
+impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
+    /// Step 7 for the token. Gives the place of the first single_use caveat.
+    pub(super) fn check_caveats_of_token<'s>(
+        &self,
+        token: &UnverifiedToken<'s>,
+        first: &SecretTag,
+        facts: &RequestFacts<'_>,
+        clock: Clock,
+        discharges: &mut Discharges<'_, 's>,
+    ) -> Step<Option<(Part, u8)>> {
+        let mut once = None;
+        let mut binding = None;
+        self.check_caveats(token, facts, clock, &mut |caveat, list, index| {
+            match caveat {
+                Caveat::ThirdParty { principal, ticket } => {
+                    let binding = binding.get_or_insert_with(|| first.digest());
+                    discharges.find(principal, ticket, binding, |discharge| {
+                        self.check_discharge(discharge, facts, clock).ok()
+                    })?;
+                }
+                Caveat::SingleUse { .. } => {
+                    once.get_or_insert((list, index));
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(once)
+    }
+
+    /// Section 7: steps 2 to 7 for a discharge.
+    pub(super) fn check_discharge<'s>(
+        &self,
+        discharge: &UnverifiedToken<'s>,
+        facts: &RequestFacts<'_>,
+        clock: Clock,
+    ) -> Step<DischargePayload<'s>> {
+        if discharge.key_caveats.len() > 0 {
+            return Err((Code::BadTag, Reason::Tag)); // so that no narrowed key of a third party speaks for it
+        }
+        self.authenticate(discharge, TokenKey::discharge)?;
+        self.check_lease(discharge, clock)?;
+        let payload =
+            DischargePayload::decode(discharge.payload).map_err(|error| malformed(error.into()))?;
+        for (len, allowed) in [
+            (
+                payload.ticket.len(),
+                (MIN_TICKET..=MAX_TICKET).contains(&payload.ticket.len()),
+            ),
+            (
+                payload.bound_to.len(),
+                matches!(payload.bound_to.len(), 0 | 32),
+            ),
+        ] {
+            if !allowed {
+                return Err(malformed(PayloadFailure::Length(len)));
+            }
+        }
+        self.check_window(payload.not_before, payload.not_after, discharge, clock)?;
+        self.check_caveats(discharge, facts, clock, &mut |caveat, _, _| match caveat {
+            Caveat::ThirdParty { .. } | Caveat::SingleUse { .. } => Err(CaveatFailure::InDischarge),
+            _ => Ok(()),
+        })?;
+        Ok(payload)
+    }
+
+    /// Step 7: every caveat holds, the key's first.
+    pub(super) fn check_caveats(
+        &self,
+        token: &UnverifiedToken<'_>,
+        facts: &RequestFacts<'_>,
+        clock: Clock,
+        special: Special<'_>,
+    ) -> Step<()> {
+        let key_caveats = (0u8..)
+            .zip(token.key_caveats.iter())
+            .map(|(index, caveat)| (Part::Key, index, caveat));
+        let caveats = (0u8..)
+            .zip(token.caveats.iter())
+            .map(|(index, caveat)| (Part::Token, index, caveat));
+        for (list, index, encoded) in key_caveats.chain(caveats) {
+            let failed = |kind, why| {
+                let code = if why == CaveatFailure::Revoked {
+                    Code::Revoked
+                } else {
+                    Code::CaveatFailed
+                };
+                (
+                    code,
+                    Reason::Caveat {
+                        list,
+                        index,
+                        kind,
+                        why,
+                    },
+                )
+            };
+            let caveat = Caveat::parse(encoded)
+                .map_err(|error| failed(None, CaveatFailure::Unreadable(error)))?;
+            caveat
+                .holds(facts, clock)
+                .and_then(|()| self.check_revocation(token.key_id.principal, &caveat))
+                .and_then(|()| special(&caveat, list, index))
+                .map_err(|why| failed(Some(caveat.kind()), why))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_revocation(
+        &self,
+        principal: &str,
+        caveat: &Caveat<'_>,
+    ) -> Result<(), CaveatFailure> {
+        match caveat {
+            Caveat::RevocationId { id } if self.revocations.key_revoked(principal, id) => {
+                Err(CaveatFailure::Revoked)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Steps 2 to 6: whose token it is, and what its payload says.
+
+use super::code::Code;
+use super::denied::{LeaseFailure, PayloadFailure, Reason};
+use super::keys::{Found, Keys};
+use super::revocations::Revocations;
+use super::single_use::SingleUse;
+use super::verifier::{Step, Verifier};
+use crate::caveat::Clock;
+use crate::key_tree::{SecretTag, TokenKey};
+use crate::limits::ID_LEN;
+use crate::payload::{Payload, claims_type_is_valid};
+use crate::token::UnverifiedToken;
+
+impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
+    /// Steps 2 to 4. Gives T_0. `sign` is the row of the key chain for this kind of message.
+    pub(super) fn authenticate(
+        &self,
+        token: &UnverifiedToken<'_>,
+        sign: fn(&TokenKey, &[u8]) -> SecretTag,
+    ) -> Step<SecretTag> {
+        if token.key_id.service != self.service {
+            return Err((Code::WrongService, Reason::Audience));
+        }
+        let service_key = match self.keys.find(token.key_id.epoch, token.key_id.generation) {
+            Found::Key(key) => key,
+            Found::UnknownEpoch => return Err((Code::UnknownEpoch, Reason::Key)),
+            Found::RetiredEpoch => return Err((Code::RetiredEpoch, Reason::Key)),
+            Found::Revoked => return Err((Code::Revoked, Reason::Key)),
+        };
+        let mut key = service_key.user_key(&token.key_id);
+        for caveat in token.key_caveats.iter() {
+            key = key.attenuate(caveat);
+        }
+        let first = sign(&key, token.payload);
+        let last = token
+            .caveats
+            .iter()
+            .fold(None, |tag: Option<SecretTag>, caveat| {
+                Some(tag.as_ref().unwrap_or(&first).attenuate(caveat))
+            });
+        if last.as_ref().unwrap_or(&first).matches(&token.tag) {
+            Ok(first)
+        } else {
+            Err((Code::BadTag, Reason::Tag))
+        }
+    }
+
+    /// Step 5.
+    pub(super) fn check_lease(&self, token: &UnverifiedToken<'_>, clock: Clock) -> Step<()> {
+        let id = &token.key_id;
+        if !clock.is_not_over(id.expires_at) {
+            return Err((Code::KeyExpired, Reason::Lease(LeaseFailure::Over)));
+        }
+        let least = self.revocations.least_version(id.principal);
+        if id.version < least {
+            return Err((
+                Code::Revoked,
+                Reason::Lease(LeaseFailure::Version { least }),
+            ));
+        }
+        if self.revocations.lease_revoked(id.principal, &id.lease_id) {
+            return Err((Code::Revoked, Reason::Lease(LeaseFailure::Revoked)));
+        }
+        Ok(())
+    }
+
+    /// Step 6, but for revocation.
+    pub(super) fn open_payload<'s>(
+        &self,
+        token: &UnverifiedToken<'s>,
+        clock: Clock,
+    ) -> Step<(Payload<'s>, [u8; ID_LEN])> {
+        let payload = Payload::decode(token.payload).map_err(|error| malformed(error.into()))?;
+        let token_id = payload.token_id.try_into();
+        let token_id =
+            token_id.map_err(|_| malformed(PayloadFailure::Length(payload.token_id.len())))?;
+        if !claims_type_is_valid(payload.claims_type) {
+            return Err(malformed(PayloadFailure::ClaimsType));
+        }
+        self.check_window(payload.not_before, payload.not_after, token, clock)?;
+        Ok((payload, token_id))
+    }
+
+    pub(super) fn check_window(
+        &self,
+        not_before: u64,
+        not_after: u64,
+        token: &UnverifiedToken<'_>,
+        clock: Clock,
+    ) -> Step<()> {
+        let refused = |code, failure| Err((code, Reason::Payload(failure)));
+        let Some(lifetime) = not_after.checked_sub(not_before) else {
+            return Err(malformed(PayloadFailure::Order));
+        };
+        if not_after > token.key_id.expires_at {
+            return Err(malformed(PayloadFailure::OutlivesKey));
+        }
+        if !clock.has_begun(not_before) {
+            return refused(Code::NotYetValid, PayloadFailure::NotYetValid);
+        }
+        if !clock.is_not_over(not_after) {
+            return refused(Code::Expired, PayloadFailure::Over);
+        }
+        if lifetime > self.policy.max_lifetime {
+            return refused(Code::LifetimeTooLong, PayloadFailure::LifetimeTooLong);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn malformed(failure: PayloadFailure) -> (Code, Reason) {
+    (Code::Malformed, Reason::Payload(failure))
+}

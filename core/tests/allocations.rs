@@ -1,0 +1,207 @@
+//! Verifying allocates nothing, whatever the answer; minting and attenuating nothing once their buffer has grown.
+#![allow(unsafe_code, clippy::unwrap_used)] // GlobalAlloc is an unsafe trait
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use cattery_core::{
+    Caveat, Code, DischargeSpec, KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts,
+    RootKey, Scratch, TokenSpec, UserKey, Verifier, attenuate_token,
+};
+use serde_json::Value;
+use support::{World, number, text};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations<T>(run: impl FnOnce() -> T) -> (T, u64) {
+    let before = COUNT.get();
+    let result = run();
+    (result, COUNT.get() - before)
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))).1, 1);
+}
+
+/// Every case of the vectors: all codes but `replay_full`, and all kinds of caveats, holding and failing.
+#[test]
+fn verifying_allocates_nothing() {
+    let file: Value = serde_json::from_str(include_str!("data/cat1.json")).unwrap();
+    let mut seen = BTreeMap::<&str, usize>::new();
+    let mut verify = |world: &World<'_>, presentation: &str, now: u64, name: &Value| {
+        let mut count = 0;
+        let answer = world.verify_in(presentation, now, |verify| {
+            let (answer, allocations) = allocations(verify);
+            count = allocations;
+            answer
+        });
+        assert_eq!(count, 0, "{name}");
+        *seen.entry(answer).or_default() += 1;
+    };
+    for case in ["accept", "reject"]
+        .iter()
+        .flat_map(|kind| file[kind].as_array().unwrap())
+    {
+        let case = case.as_object().unwrap();
+        verify(
+            &World::of(case),
+            text(case, "text"),
+            number(case, "now"),
+            &case["name"],
+        );
+    }
+    for case in file["sequences"].as_array().unwrap() {
+        let case = case.as_object().unwrap();
+        let world = World::of(case);
+        for step in case["steps"].as_array().unwrap() {
+            let step = step.as_object().unwrap();
+            verify(
+                &world,
+                text(step, "text"),
+                number(step, "now"),
+                &case["name"],
+            );
+        }
+    }
+    println!("{seen:?}");
+    let all: BTreeSet<&str> = Code::ALL
+        .iter()
+        .map(|code| code.as_str())
+        .chain(["ok"])
+        .collect();
+    let missing: Vec<_> = all
+        .iter()
+        .filter(|code| !seen.contains_key(*code))
+        .collect();
+    assert_eq!(missing, [&"replay_full"], "codes without a case");
+}
+
+#[test]
+fn minting_narrowing_and_reading_allocate_nothing_in_steady_state() {
+    let id = KeyId {
+        epoch: 1,
+        service: "photos",
+        generation: 0,
+        principal: "user/alice",
+        version: 0,
+        expires_at: 5_000,
+        lease_id: [1; 8],
+    };
+    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let key = UserKey::issue(&service_key, &id, &["scope=a,b".parse().unwrap()]).unwrap();
+    let whole = UserKey::issue(&service_key, &id, &[]).unwrap();
+    let caveats: Vec<Caveat<'_>> = [
+        "after=1000,until=3000",
+        "scope=a",
+        "method=GET,/a.B/C",
+        "path=/x",
+        "addr=192.0.2.0/24,2001:db8::/32",
+        "cert=1111111111111111111111111111111111111111111111111111111111111111",
+        "request=1111111111111111111111111111111111111111111111111111111111111111+body",
+        "context:tenant=acme",
+        "third-party=user/bob:11111111111111111111111111111111",
+        "once=11111111111111111111111111111111",
+        "revocation=11111111111111111111111111111111",
+    ]
+    .map(|text| text.parse().unwrap())
+    .into();
+    let spec = TokenSpec {
+        not_before: 1_000,
+        not_after: 1_300,
+        claims_type: "a.B",
+        claims: &[1; 100],
+        caveats: &caveats,
+        ..TokenSpec::default()
+    };
+    let (mut token, mut narrower, mut discharge) = (String::new(), String::new(), String::new());
+    let ticket = [0x11; 16];
+    let discharge_spec = DischargeSpec {
+        not_before: 1_000,
+        not_after: 1_300,
+        ticket: &ticket,
+        ..DischargeSpec::default()
+    };
+    for round in 0..3 {
+        let ((), count) = allocations(|| {
+            key.mint(&spec, &mut token).unwrap();
+            for caveat in &caveats {
+                attenuate_token(&token, caveat, &mut narrower).ok();
+            }
+            whole.discharge(&discharge_spec, &mut discharge).unwrap();
+        });
+        assert!(
+            round == 0 || count == 0,
+            "{count} allocations in round {round}"
+        );
+    }
+
+    let single = TokenSpec {
+        caveats: &caveats[9..10],
+        ..spec
+    };
+    whole.mint(&single, &mut token).unwrap();
+    let mut keys = Keyring::new();
+    keys.insert(1, 0, service_key);
+    let verifier = Verifier {
+        service: "photos",
+        keys,
+        revocations: NoRevocations,
+        single_use: NoSingleUse,
+        policy: Policy::default(),
+    };
+    let mut scratch = Scratch::new();
+    let (code, count) = allocations(|| {
+        let answer = verifier.verify(&token, &RequestFacts::default(), 1_100, &mut scratch);
+        answer.map(|_| ()).map_err(|denied| denied.code)
+    });
+    assert_eq!((code, count), (Err(Code::ReplayFull), 0));
+
+    let open = TokenSpec {
+        caveats: &caveats[1..2],
+        ..spec
+    };
+    key.mint(&open, &mut token).unwrap();
+    let facts = RequestFacts {
+        scope: Some("a"),
+        ..RequestFacts::default()
+    };
+    let (scopes, count) = allocations(|| {
+        let verified = verifier
+            .verify(&token, &facts, 1_100, &mut scratch)
+            .ok()
+            .unwrap();
+        assert_eq!(verified.caveats().count(), 2);
+        verified
+            .scopes()
+            .unwrap()
+            .filter(|scope| *scope == "a")
+            .count()
+    });
+    assert_eq!((scopes, count), (1, 0));
+}
