@@ -376,6 +376,18 @@ pub struct GrantRecord {
     pub created_at: u64,
 }
 
+/// `least-version/PRINCIPAL`: keys of a principal were revoked. One for each that agents have to hear of, so that they are
+/// found without reading every user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeastVersionRecord {
+    /// `user/NAME` or `service/NAME`.
+    pub principal: String,
+    /// The least version that agents accept.
+    pub version: u32,
+    /// When it was last raised.
+    pub raised_at: u64,
+}
+
 macro_rules! records {
     ($($record:ty: $kind:literal),* $(,)?) => { $(impl Record for $record { const KIND: &'static str = $kind; })* };
 }
@@ -390,6 +402,7 @@ records! {
     OperatorRecord: "operator",
     ApiKeyRecord: "API key",
     GrantRecord: "grant",
+    LeastVersionRecord: "least version",
 }
 
 /// Where records lie. Every prefix ends in `/`, and no name can leave the place under it.
@@ -412,6 +425,8 @@ pub mod key {
     pub const OPERATORS: &str = "operator/";
     /// Prefix of [`api_key`].
     pub const API_KEYS: &str = "api-key/";
+    /// Prefix of [`least_version`].
+    pub const LEAST_VERSIONS: &str = "least-version/";
     /// Prefix of [`grant`].
     pub const GRANTS: &str = "grant/";
 
@@ -453,6 +468,11 @@ pub mod key {
     /// An [`ApiKeyRecord`](super::ApiKeyRecord).
     pub fn api_key(id: &Hex<8>) -> String {
         format!("{API_KEYS}{id}")
+    }
+
+    /// A [`LeastVersionRecord`](super::LeastVersionRecord).
+    pub fn least_version(principal: &str) -> String {
+        format!("{LEAST_VERSIONS}{principal}")
     }
 
     /// A [`GrantRecord`](super::GrantRecord). A user's name may hold `/` but never `//`, so no two pairs meet.

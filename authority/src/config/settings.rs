@@ -1,0 +1,92 @@
+//! A TOML table that is emptied setting by setting: what stays behind is unknown.
+
+use toml::{Table, Value};
+
+pub(super) struct Settings {
+    table: Table,
+    problems: Vec<String>,
+}
+
+impl Settings {
+    /// The problem, with its line, when the text is not TOML.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let table = text.parse::<Table>().map_err(|error| {
+            let line = error.span().map_or(1, |span| {
+                text.bytes()
+                    .take(span.start)
+                    .filter(|b| *b == b'\n')
+                    .count()
+                    + 1
+            });
+            format!("line {line}: {}", error.message().replace('\n', ", "))
+        })?;
+        Ok(Self {
+            table,
+            problems: Vec::new(),
+        })
+    }
+
+    /// Takes the setting `name` (`table.key` or `key`), if it is there and good.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.take(name)?;
+        read(&value)
+            .map_err(|problem| self.problems.push(format!("{name}: {problem}")))
+            .ok()
+    }
+
+    /// As [`optional`](Self::optional), and reports where it is missing.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let before = self.problems.len();
+        let value = self.optional(name, read);
+        if value.is_none() && self.problems.len() == before {
+            self.problems.push(format!("{name}: is missing"));
+        }
+        value
+    }
+
+    /// Replaces a default.
+    pub(super) fn set<T>(
+        &mut self,
+        place: &mut T,
+        name: &str,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) {
+        if let Some(value) = self.optional(name, read) {
+            *place = value;
+        }
+    }
+
+    /// Reports something that concerns more than one setting.
+    pub(super) fn problem(&mut self, problem: &str) {
+        self.problems.push(problem.to_owned());
+    }
+
+    /// All problems, with what nobody asked for.
+    pub(super) fn finish(mut self) -> Vec<String> {
+        let unknown = |name: String| format!("{name}: there is no such setting");
+        for (name, value) in self.table {
+            match value {
+                Value::Table(inner) if matches!(name.as_str(), "unseal" | "log") => self
+                    .problems
+                    .extend(inner.keys().map(|key| unknown(format!("{name}.{key}")))),
+                _ => self.problems.push(unknown(name)),
+            }
+        }
+        self.problems
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        match name.split_once('.') {
+            None => self.table.remove(name),
+            Some((table, key)) => self.table.get_mut(table)?.as_table_mut()?.remove(key),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The text that `init` writes, with a word on every setting.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+use super::{Config, LogFormat, Unseal, show_duration};
+
+impl Config {
+    /// The text of `authority.toml`: [`parse`](Config::parse) reads it back as it is.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::from(
+            "# An authority of a Cattery cluster. `cattery-authority config check --dir DIR` reads it without starting.\n",
+        );
+        let mut line = |about: &str, name: &str, value: Value| {
+            // Writing to a string does not fail.
+            let _ = write!(out, "\n# {about}\n{name} = {value}\n");
+        };
+        let time = |length| Value::from(show_duration(length));
+        line(
+            "The cluster of the store; another one's is refused.",
+            "cluster_id",
+            self.cluster_id.to_string().into(),
+        );
+        line(
+            "The trust domain of SPIFFE IDs.",
+            "trust_domain",
+            self.trust_domain.clone().into(),
+        );
+        line(
+            "Names this authority among the cluster's.",
+            "authority_id",
+            self.authority_id.clone().into(),
+        );
+        line(
+            "Where to listen, HOST:PORT. Port 0 takes a free one.",
+            "listen",
+            self.listen.clone().into(),
+        );
+        line(
+            "Where others reach this authority; [] for what it listens on.",
+            "addresses",
+            self.addresses.clone().into(),
+        );
+        line(
+            "The greatest lease of a user key.",
+            "max_lease",
+            time(self.max_lease),
+        );
+        line(
+            "How long certificates are good for. They renew by themselves.",
+            "agent_certificate_lifetime",
+            time(self.agent_certificate_lifetime),
+        );
+        line(
+            "",
+            "operator_certificate_lifetime",
+            time(self.operator_certificate_lifetime),
+        );
+        line(
+            "How often agents ask for their keys again.",
+            "service_refresh_interval",
+            time(self.service_refresh_interval),
+        );
+        let (method, file) = match &self.unseal {
+            Unseal::KeyFile(path) => ("key-file", Some(path)),
+            Unseal::Passphrase => ("passphrase", None),
+        };
+        let _ = write!(
+            out,
+            "\n# What opens the store.\n[unseal]\nmethod = \"{method}\"\n"
+        );
+        if let Some(path) = file {
+            let path = path.strip_prefix(&self.dir).unwrap_or(path);
+            let _ = writeln!(
+                out,
+                "key_file = {}",
+                Value::from(path.to_string_lossy().as_ref())
+            );
+        }
+        let format = match self.log.format {
+            LogFormat::Human => "human",
+            LogFormat::Json => "json",
+        };
+        let filter = Value::from(self.log.filter.as_str());
+        let _ = write!(
+            out,
+            "\n# `human` or `json`, on standard error; what goes in, as in `info,cattery_authority=debug`.\n[log]\nformat = \"{format}\"\nfilter = {filter}\n"
+        );
+        out.replace("\n# \n", "\n")
+    }
+}
