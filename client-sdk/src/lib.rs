@@ -3,8 +3,12 @@
 //! `connect → keys → mint`: keys renew in the background; minting touches no network and never blocks.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod connect;
 pub mod identity;
+pub mod keys;
 pub mod portable;
 pub mod sealing;
 pub mod tls;
+
+pub use keys::{Client, ConnectOptions, Credentials, MintOptions};
