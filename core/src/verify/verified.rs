@@ -1,5 +1,7 @@
 //! A token that passed: the only way to what its payload says.
 
+use std::fmt;
+
 use crate::caveat::Caveat;
 use crate::key_id::KeyId;
 use crate::limits::{ID_LEN, MAX_DISCHARGES};
@@ -91,5 +93,17 @@ impl<'s> Verified<'s> {
                 Ok(Caveat::Scopes(any_of)) => Some(any_of.into_wire()),
                 _ => None,
             })
+    }
+}
+
+/// Without the claims, which may be private.
+impl fmt::Debug for Verified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("key_id", &self.key_id)
+            .field("token_id", &self.token_id)
+            .field("not_before", &self.not_before)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
     }
 }
