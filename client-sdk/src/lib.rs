@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod body;
+mod challenge;
 pub mod connect;
 pub mod identity;
 pub mod keys;
 pub mod portable;
 pub mod sealing;
+pub mod sign;
 pub mod tls;
 
 pub use keys::{Client, ConnectOptions, Credentials, MintOptions};

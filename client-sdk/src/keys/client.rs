@@ -157,6 +157,10 @@ impl Client {
         self.inner.state.newer_than(round).await
     }
 
+    pub(crate) fn want_newer_than(&self, round: u64) {
+        self.inner.state.want_newer_than(round);
+    }
+
     pub(crate) fn mint_noting_round(
         &self,
         service: &str,

@@ -107,14 +107,19 @@ impl State {
             return true;
         }
         let mut attempts = self.attempts.subscribe();
-        self.wanted.fetch_max(seen + 1, Ordering::AcqRel);
-        self.demand.notify_one();
+        self.want_newer_than(seen);
         if self.quiet_for() > DEMAND_WAIT {
             return false;
         }
         // One attempt may have been on its way already when this began; that is fine if it succeeds.
         let _ = timeout(DEMAND_WAIT, attempts.changed()).await;
         self.snapshot().round > seen
+    }
+
+    /// The same without waiting.
+    pub(crate) fn want_newer_than(&self, seen: u64) {
+        self.wanted.fetch_max(seen + 1, Ordering::AcqRel);
+        self.demand.notify_one();
     }
 
     fn quiet_for(&self) -> Duration {

@@ -1,0 +1,14 @@
+//! The signing side: every outgoing request gets a token of its own.
+//!
+//! [`SignLayer`] is for tower stacks (a tonic channel, hyper's client), [`SignInterceptor`] for a tonic client that needs no
+//! more than a bearer token.
+
+mod interceptor;
+mod layer;
+mod replay;
+mod signer;
+
+pub use interceptor::SignInterceptor;
+pub use layer::{Sign, SignLayer};
+pub use replay::{ClonedBodies, EmptyBodies, NoReplay, Replay};
+pub use signer::{SignError, Signer};
