@@ -1,0 +1,151 @@
+//! The command line itself: what there is to type.
+
+use std::{env, ffi::OsStr, path::PathBuf, process::ExitCode};
+
+use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
+
+use crate::{
+    commands::{
+        Context, api_key, audit, epoch, grant, init, inspect, key, login, mint, operator, service,
+        status, token, user, verify,
+    },
+    dev,
+    exit::{self, Done},
+    home::Home,
+    out::{self, Format},
+};
+
+/// Crypto auth tokens: run a cluster, get keys, sign and check tokens.
+#[derive(Parser)]
+#[command(
+    name = "cattery",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  cattery dev                        a whole cluster in one process, to try things out
+  cattery login < api-key            become a user here, and get keys
+  curl -H \"Authorization: Bearer $(cattery mint photos)\" https://photos.example.org/
+
+Exit codes: 0 done, 1 refused or failed, 64 the command line makes no sense.
+Secrets never go on a command line: commands read them from standard input."
+)]
+pub(crate) struct Cli {
+    /// Where credentials and keys are kept [default: $CATTERY_HOME, or cattery in $XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Who reads the output
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = false
+    )]
+    output: Format,
+    /// Log more: -v, -vv, -vvv
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A whole cluster in one process, with a user and a service, to try things out
+    Dev(dev::Args),
+    /// Make an authority's store, and the first operator
+    Init(init::Args),
+    /// The people who run the cluster
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// The services that tokens are for
+    #[command(subcommand)]
+    Service(service::Command),
+    /// The people and scripts that call services, and their API keys
+    #[command(subcommand)]
+    User(user::Command),
+    /// Who may call which service
+    #[command(subcommand)]
+    Grant(grant::Command),
+    /// The root keys' lives
+    #[command(subcommand)]
+    Epoch(epoch::Command),
+    /// Become a user (with an API key) or an operator (with a join token) here
+    Login(login::Args),
+    /// Sign a token for a service
+    Mint(mint::Args),
+    /// User keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Ask an agent whether a token is good
+    Verify(verify::Args),
+    /// Tell what a token or a key says, in sentences, without checking it
+    Inspect(inspect::Args),
+    /// Tell how the cluster, the agent and this home do
+    Status(status::Args),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
+}
+
+/// Reads the command line, or says why it makes no sense.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    if let Some(prefix) = env::args_os().skip(1).find_map(|arg| secret_in(&arg)) {
+        out::failure(&format!(
+            "an argument holds `{prefix}…`, and everybody on this machine can read arguments: give it on standard input \
+             (`cattery … < FILE`), and replace it if that matters"
+        ));
+        return Err(ExitCode::from(exit::USAGE));
+    }
+    Cli::try_parse().map_err(|error| {
+        // A closed stream leaves nobody to tell.
+        let _ = error.print();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+            _ => ExitCode::from(exit::USAGE),
+        }
+    })
+}
+
+/// The prefix of a secret in an argument, alone or behind `=`.
+fn secret_in(arg: &OsStr) -> Option<&'static str> {
+    let arg = arg.to_str()?;
+    let value = arg.rsplit('=').next().unwrap_or(arg);
+    let bare = value.strip_prefix("Bearer ").unwrap_or(value);
+    ["catapi1_", "catjoin1_", "catkey1_", "cat1_", "catd1_"]
+        .into_iter()
+        .find(|prefix| bare.starts_with(prefix) || arg.starts_with(prefix))
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> anyhow::Result<Done> {
+        let context = Context {
+            home: Home::locate(self.home)?,
+            out: self.output,
+        };
+        match self.command {
+            Command::Dev(args) => dev::run(args, &context).await,
+            Command::Init(args) => init::run(args, &context).await,
+            Command::Operator(command) => operator::run(command, &context).await,
+            Command::Service(command) => service::run(command, &context).await,
+            Command::User(user::Command::ApiKey(command)) => api_key::run(command, &context).await,
+            Command::User(command) => user::run(command, &context).await,
+            Command::Grant(command) => grant::run(command, &context).await,
+            Command::Epoch(command) => epoch::run(command, &context).await,
+            Command::Login(args) => login::run(args, &context).await,
+            Command::Mint(args) => mint::run(args, &context).await,
+            Command::Key(command) => key::run(command, &context).await,
+            Command::Token(command) => token::run(command, &context),
+            Command::Verify(args) => verify::run(args, &context).await,
+            Command::Inspect(args) => inspect::run(args, &context),
+            Command::Status(args) => status::run(args, &context).await,
+            Command::Audit(command) => audit::run(command, &context).await,
+        }
+    }
+}

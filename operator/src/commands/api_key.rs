@@ -1,0 +1,155 @@
+//! `cattery user api-key`: what users log in with.
+
+use cattery_core::UserName;
+use cattery_proto::v1;
+use cattery_sdk::sealing::{INFO_API_KEY, ReceiverKey};
+use clap::Subcommand;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::{
+    authority::{Session, open_text},
+    clock,
+    exit::Done,
+};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make an API key, and print it alone; it cannot be shown again
+    #[command(after_help = "\
+Examples:
+  (umask 077; cattery user api-key create alice > alice.api-key)
+  cattery user api-key create ci --ttl 30d --output json")]
+    Create {
+        /// The user's name, without `user/`
+        user: UserName,
+        /// How long it is good for [default: until it is revoked]
+        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span)]
+        ttl: Option<u64>,
+    },
+    /// List the API keys of a user, or all of them
+    #[command(after_help = "Example:\n  cattery user api-key list alice")]
+    List {
+        /// The user's name, without `user/`
+        user: Option<UserName>,
+    },
+    /// End an API key at once
+    #[command(after_help = "\
+Example:
+  cattery user api-key revoke 0123456789abcdef     the ID that `cattery user api-key list` shows")]
+    Revoke {
+        /// Its ID
+        id: String,
+    },
+}
+
+#[derive(Serialize)]
+pub(crate) struct Row {
+    id: String,
+    user: String,
+    state: String,
+    created_at: u64,
+    expires_at: u64,
+}
+
+#[derive(Serialize)]
+struct Created<'a> {
+    api_key: &'a str,
+    #[serde(flatten)]
+    row: &'a Row,
+}
+
+/// A new API key.
+pub(crate) struct Made {
+    /// `catapi1_…`.
+    pub(crate) text: Zeroizing<String>,
+    row: Row,
+}
+
+pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
+    let mut session = Session::open(&context.home).await?;
+    match command {
+        Command::Create { user, ttl } => {
+            let made = create(&mut session, &user, ttl.unwrap_or(0)).await?;
+            let shown = Created {
+                api_key: &made.text,
+                row: &made.row,
+            };
+            context.out.show(&shown, |shown| shown.api_key.to_owned())?;
+        }
+        Command::List { user } => {
+            let request = v1::ListApiKeysRequest {
+                user: user.map(String::from).unwrap_or_default(),
+            };
+            let answer = session.admin.list_api_keys(request).await;
+            let keys = answer
+                .map_err(|status| session.refused(&status))?
+                .into_inner()
+                .api_keys;
+            let rows: Vec<Row> = keys.into_iter().map(Row::from).collect();
+            context.out.list(
+                &rows,
+                ["id", "user", "state", "created", "expires"],
+                |row| {
+                    [
+                        row.id.clone(),
+                        row.user.clone(),
+                        row.state.clone(),
+                        clock::cell(row.created_at),
+                        clock::cell(row.expires_at),
+                    ]
+                },
+            )?;
+        }
+        Command::Revoke { id } => {
+            let answer = session
+                .admin
+                .revoke_api_key(v1::RevokeApiKeyRequest { id })
+                .await;
+            let key = answer
+                .map_err(|status| session.refused(&status))?
+                .into_inner()
+                .api_key;
+            let row = Row::from(key.unwrap_or_default());
+            context.out.show(&row, |row| {
+                format!("API key {} of user/{} works no more; keys fetched with it live until their lease ends", row.id, row.user)
+            })?;
+        }
+    }
+    Ok(Done::Well)
+}
+
+/// Asks for an API key. `ttl_seconds` of 0 is for as long as it is not revoked.
+pub(crate) async fn create(
+    session: &mut Session,
+    user: &UserName,
+    ttl_seconds: u64,
+) -> anyhow::Result<Made> {
+    let receiver = ReceiverKey::generate()?;
+    let request = v1::CreateApiKeyRequest {
+        user: user.as_str().to_owned(),
+        ttl_seconds,
+        receiver_public_key: receiver.public_key().to_vec(),
+    };
+    let answer = session.admin.create_api_key(request).await;
+    let answer = answer
+        .map_err(|status| session.refused(&status))?
+        .into_inner();
+    Ok(Made {
+        text: open_text(&receiver, INFO_API_KEY, answer.sealed_api_key.as_ref())?,
+        row: Row::from(answer.api_key.unwrap_or_default()),
+    })
+}
+
+impl From<v1::ApiKey> for Row {
+    fn from(key: v1::ApiKey) -> Self {
+        Self {
+            id: key.id,
+            user: key.user,
+            state: key.state,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+        }
+    }
+}

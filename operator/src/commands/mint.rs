@@ -1,0 +1,101 @@
+//! `cattery mint`: sign a token. With a key that is kept here it needs no network.
+
+use anyhow::{Context as _, bail};
+use cattery_core::{Caveat, ServiceName, TokenSpec};
+use clap::Args as ClapArgs;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::{clock, exit::Done, user_keys};
+
+/// Long enough for a request and its retries, short enough that a leaked one is soon worth nothing.
+const DEFAULT_TTL: u64 = 60;
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  curl -H \"Authorization: Bearer $(cattery mint photos)\" https://photos.example.org/
+  cattery mint photos --ttl 5m --caveat method=GET --caveat path=/albums
+  cattery mint photos --once
+
+Caveats:
+  scope=a,b                     the request's scope is one of them
+  method=GET,/pkg.Service/M     the method, or the path of a gRPC method, is one of them
+  path=/albums                  the path lies under this prefix
+  addr=192.0.2.0/24             the client's address is in this block
+  until=TIME, after=TIME        TIME is Unix seconds, or like 2026-01-31T12:00:00Z
+  context:KEY=VALUE             the service's own context says so
+  and cert= request= third-party= once= revocation=, all in hexadecimal")]
+pub(crate) struct Args {
+    /// The service to call
+    service: ServiceName,
+    /// How long the token is good for [default: 60s, or as long as the key]
+    #[arg(long, value_name = "SPAN", value_parser = clock::parse_span)]
+    ttl: Option<u64>,
+    /// A condition, like path=/albums; any number of them
+    #[arg(long, value_name = "CAVEAT")]
+    caveat: Vec<Caveat<'static>>,
+    /// Good for one use
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    token: &'a str,
+    token_id: String,
+    service: &'a str,
+    principal: &'a str,
+    not_before: u64,
+    not_after: u64,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
+    let Args {
+        service,
+        ttl,
+        mut caveat,
+        once,
+    } = args;
+    let now = clock::now();
+    let wanted = now.saturating_add(ttl.unwrap_or(DEFAULT_TTL));
+    let key = user_keys::key_for(&context.home, &service, wanted).await?;
+    let ends = key.id().expires_at;
+    if ttl.is_some() && wanted > ends {
+        bail!(
+            "the key for {service} ends {}, and no token outlives its key: ask for --ttl {} or less",
+            clock::relative(ends, now),
+            ends.saturating_sub(now)
+        );
+    }
+    if once {
+        caveat.push(Caveat::SingleUse { id: random()? });
+    }
+    let spec = TokenSpec {
+        not_before: now,
+        not_after: wanted.min(ends),
+        token_id: random()?,
+        caveats: &caveat,
+        ..TokenSpec::default()
+    };
+    let mut token = Zeroizing::new(String::new());
+    key.mint(&spec, &mut token)
+        .context("the token cannot be signed")?;
+    let shown = Shown {
+        token: &token,
+        token_id: hex::encode(spec.token_id),
+        service: service.as_str(),
+        principal: key.id().principal,
+        not_before: spec.not_before,
+        not_after: spec.not_after,
+    };
+    context.out.show(&shown, |shown| shown.token.to_owned())?;
+    Ok(Done::Well)
+}
+
+fn random() -> anyhow::Result<[u8; 16]> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).context("the operating system gives no random bytes")?;
+    Ok(id)
+}

@@ -1,0 +1,27 @@
+//! The commands, one file each.
+
+pub(crate) mod api_key;
+pub(crate) mod audit;
+pub(crate) mod epoch;
+pub(crate) mod grant;
+pub(crate) mod init;
+pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod login;
+pub(crate) mod mint;
+pub(crate) mod operator;
+pub(crate) mod service;
+pub(crate) mod status;
+pub(crate) mod token;
+pub(crate) mod user;
+pub(crate) mod verify;
+
+use crate::{home::Home, out::Format};
+
+/// What every command gets.
+pub(crate) struct Context {
+    /// Where credentials and keys are kept.
+    pub(crate) home: Home,
+    /// How to print.
+    pub(crate) out: Format,
+}

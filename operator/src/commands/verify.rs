@@ -1,0 +1,183 @@
+//! `cattery verify`: ask an agent whether a token is good for a request.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use cattery_proto::v1::{self, verify_response};
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    agent, clock,
+    exit::{Done, Usage},
+    input,
+    out::{self, Format},
+};
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+What a flag does not say is not known, and a condition that needs it fails.
+
+Examples:
+  cattery mint photos | cattery verify
+  cattery mint photos --caveat path=/albums | cattery verify --method GET --path /albums/7
+  cattery verify --socket /run/cattery/photos.sock --scope photos.read --output json < token")]
+pub(crate) struct Args {
+    /// The agent's Unix socket [default: $CATTERY_AGENT_SOCKET, or the one this home knows]
+    #[arg(long, visible_alias = "agent", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The request's method, like GET
+    #[arg(long)]
+    method: Option<String>,
+    /// The request's host, as sent
+    #[arg(long, value_name = "HOST[:PORT]")]
+    authority: Option<String>,
+    /// The request's path, with its query
+    #[arg(long)]
+    path: Option<String>,
+    /// The client's address
+    #[arg(long, value_name = "ADDRESS")]
+    source_addr: Option<IpAddr>,
+    /// The scope that the request needs
+    #[arg(long)]
+    scope: Option<String>,
+    /// SHA-256 of the client's certificate, in hexadecimal
+    #[arg(long, value_name = "HEX")]
+    client_cert_sha256: Option<String>,
+    /// SHA-256 of the request's body, in hexadecimal
+    #[arg(long, value_name = "HEX")]
+    body_sha256: Option<String>,
+    /// An entry of the service's own context; any number of them
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Caller {
+    verified: bool,
+    principal: String,
+    token_id: String,
+    scopes: Option<Vec<String>>,
+    claims_type: String,
+    claims: String,
+    epoch: u32,
+    not_after: u64,
+    lease_id: String,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    verified: bool,
+    code: String,
+    http_status: u32,
+}
+
+pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Done> {
+    let socket = agent::socket(args.socket.take(), &context.home)?
+        .context("no agent is known here: give --socket PATH")?;
+    let facts = facts(args)?;
+    let presentation = input::read("a token (cat1_…)")?;
+    // Only the line's end is not the token's: every other byte is for the agent to judge.
+    let Ok(presentation) = std::str::from_utf8(&presentation) else {
+        return refused(
+            context,
+            v1::Denial {
+                code: "malformed".to_owned(),
+                http_status: 401,
+            },
+        );
+    };
+    let mut agent = agent::connect(&socket).await?;
+    let request = v1::VerifyRequest {
+        presentation: presentation.trim_end_matches(['\r', '\n']).to_owned(),
+        facts: Some(facts),
+    };
+    let answer = agent.verify(request).await;
+    let answer = answer.map_err(|status| agent::refused(&socket, &status))?;
+    match answer.into_inner().result {
+        Some(verify_response::Result::Caller(caller)) => {
+            context.out.show(&Caller::from(caller), describe)?;
+            Ok(Done::Well)
+        }
+        Some(verify_response::Result::Denial(denial)) => refused(context, denial),
+        None => bail!("the agent at {} gave no answer", socket.display()),
+    }
+}
+
+fn facts(args: Args) -> anyhow::Result<v1::RequestFacts> {
+    let pairs = args.context.iter().map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        Some((key.to_owned(), value.to_owned()))
+    });
+    let context = pairs.collect::<Option<_>>();
+    Ok(v1::RequestFacts {
+        method: args.method,
+        authority: args.authority,
+        path_and_query: args.path,
+        source_addr: args.source_addr.map(|address| address.to_string()),
+        client_cert_sha256: args
+            .client_cert_sha256
+            .map(|hex| sha256(&hex))
+            .transpose()?,
+        scope: args.scope,
+        body_sha256: args.body_sha256.map(|hex| sha256(&hex)).transpose()?,
+        context: context.ok_or_else(|| Usage("--context is written KEY=VALUE".to_owned()))?,
+    })
+}
+
+fn sha256(text: &str) -> Result<Vec<u8>, Usage> {
+    let bytes = hex::decode(text).ok().filter(|bytes| bytes.len() == 32);
+    bytes.ok_or_else(|| Usage("a SHA-256 is 64 hexadecimal digits".to_owned()))
+}
+
+fn refused(context: &Context, denial: v1::Denial) -> anyhow::Result<Done> {
+    let v1::Denial { code, http_status } = denial;
+    match context.out {
+        Format::Human => out::failure(&format!("refused: {code} ({http_status})")),
+        Format::Json => {
+            let shown = Refused {
+                verified: false,
+                code,
+                http_status,
+            };
+            context.out.show(&shown, |_| String::new())?;
+        }
+    }
+    Ok(Done::Refused)
+}
+
+fn describe(caller: &Caller) -> String {
+    let scopes = match &caller.scopes {
+        None => "not narrowed".to_owned(),
+        Some(scopes) => scopes.join(" "),
+    };
+    let mut text = format!(
+        "{}\n  token   {}\n  scopes  {scopes}\n  epoch   {}\n  until   {}\n",
+        caller.principal,
+        caller.token_id,
+        caller.epoch,
+        clock::both(caller.not_after, clock::now())
+    );
+    if !caller.claims_type.is_empty() {
+        text += &format!("  claims  {}, which prove nothing\n", caller.claims_type);
+    }
+    text
+}
+
+impl From<v1::VerifiedCaller> for Caller {
+    fn from(caller: v1::VerifiedCaller) -> Self {
+        Self {
+            verified: true,
+            principal: caller.principal,
+            token_id: hex::encode(&caller.token_id),
+            scopes: caller.scoped.then_some(caller.scopes),
+            claims_type: caller.claims_type,
+            claims: STANDARD.encode(&caller.claims),
+            epoch: caller.epoch,
+            not_after: caller.not_after,
+            lease_id: hex::encode(&caller.lease_id),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `--home`: the folder in which credentials and keys lie, and nothing else.
+
+mod files;
+mod profile;
+mod secret;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow};
+use cattery_core::ServiceName;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub(crate) use files::read_private;
+pub(crate) use profile::{AgentFile, ClusterFile, LeaseFile, OperatorFile, UserFile};
+pub(crate) use secret::Secret;
+
+const OPERATOR: &str = "operator.json";
+const USER: &str = "user.json";
+const AGENT: &str = "agent.json";
+const KEYS: &str = "keys";
+
+/// One person's credentials and keys. Made, 0700, when something is first kept in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    dir: PathBuf,
+}
+
+impl Home {
+    /// The folder of the flag, of `CATTERY_HOME`, or the place that the XDG base directories give.
+    pub(crate) fn locate(flag: Option<PathBuf>) -> anyhow::Result<Self> {
+        let given = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let dir = flag
+            .or_else(|| given("CATTERY_HOME"))
+            .or_else(|| {
+                let config = given("XDG_CONFIG_HOME").filter(|dir| dir.is_absolute());
+                let config = config.or_else(|| Some(given("HOME")?.join(".config")))?;
+                Some(config.join("cattery"))
+            })
+            .ok_or_else(|| {
+                anyhow!("there is no place for credentials: set HOME or give --home DIR")
+            })?;
+        Ok(Self { dir })
+    }
+
+    /// A home at `dir`.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Who one is as an operator.
+    pub(crate) fn operator(&self) -> anyhow::Result<Option<OperatorFile>> {
+        self.read(Path::new(OPERATOR))
+    }
+
+    /// Keeps who one is as an operator.
+    pub(crate) fn keep_operator(&self, file: &OperatorFile) -> anyhow::Result<()> {
+        self.write(Path::new(OPERATOR), file)
+    }
+
+    /// Who one is as a user.
+    pub(crate) fn user(&self) -> anyhow::Result<Option<UserFile>> {
+        self.read(Path::new(USER))
+    }
+
+    /// Keeps who one is as a user.
+    pub(crate) fn keep_user(&self, file: &UserFile) -> anyhow::Result<()> {
+        self.write(Path::new(USER), file)
+    }
+
+    /// Which agent to ask, unless a command names one.
+    pub(crate) fn agent(&self) -> anyhow::Result<Option<AgentFile>> {
+        self.read(Path::new(AGENT))
+    }
+
+    /// Keeps which agent to ask.
+    pub(crate) fn keep_agent(&self, file: &AgentFile) -> anyhow::Result<()> {
+        self.write(Path::new(AGENT), file)
+    }
+
+    /// The key for a service.
+    pub(crate) fn lease(&self, service: &ServiceName) -> anyhow::Result<Option<LeaseFile>> {
+        self.read(&lease_name(service.as_str()))
+    }
+
+    /// Keeps the key for a service.
+    pub(crate) fn keep_lease(&self, service: &str, file: &LeaseFile) -> anyhow::Result<()> {
+        self.write(&lease_name(service), file)
+    }
+
+    /// Forgets the key for a service.
+    pub(crate) fn drop_lease(&self, service: &ServiceName) -> anyhow::Result<()> {
+        files::remove(&self.dir.join(lease_name(service.as_str())))
+    }
+
+    /// The services that there are keys for.
+    pub(crate) fn leases(&self) -> anyhow::Result<Vec<ServiceName>> {
+        let mut services: Vec<ServiceName> = files::names(&self.dir.join(KEYS))?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
+            .collect();
+        services.sort();
+        Ok(services)
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &Path) -> anyhow::Result<Option<T>> {
+        let path = self.dir.join(name);
+        let Some(bytes) = files::read_private(&path)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            anyhow!(
+                "{} is damaged (line {}, column {}): remove it and log in again",
+                path.display(),
+                error.line(),
+                error.column()
+            )
+        })
+    }
+
+    fn write(&self, name: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+        let path = self.dir.join(name);
+        files::write_private(&path, &secret::json(value)?)
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// A service's name has no `/` and begins with a letter or a digit.
+fn lease_name(service: &str) -> PathBuf {
+    Path::new(KEYS).join(format!("{service}.json"))
+}

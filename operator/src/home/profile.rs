@@ -1,0 +1,153 @@
+//! The files of a home, field by field.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use cattery_core::UserKey;
+use cattery_proto::v1;
+use cattery_sdk::{connect::Connector, keys::Cluster, tls};
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// Which authorities to trust and where they are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClusterFile {
+    /// Tells clusters apart, lower-case hex.
+    pub(crate) cluster_id: String,
+    /// The trust domain of SPIFFE IDs.
+    pub(crate) trust_domain: String,
+    /// CA certificates, DER in base64.
+    pub(crate) trust_bundle: Vec<String>,
+    /// `HOST:PORT` of each authority.
+    pub(crate) addresses: Vec<String>,
+}
+
+/// `operator.json`: a certificate, and the key that goes with it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OperatorFile {
+    /// `operator/NAME`.
+    pub(crate) subject: String,
+    /// DER in base64.
+    pub(crate) certificate: String,
+    /// PKCS #8 in base64.
+    pub(crate) private_key: Secret,
+    /// When it was got, Unix seconds.
+    pub(crate) obtained_at: u64,
+    /// When the certificate ends, Unix seconds.
+    pub(crate) not_after: u64,
+    /// Its cluster.
+    pub(crate) cluster: ClusterFile,
+}
+
+/// `user.json`: what user keys are fetched with.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserFile {
+    /// `catapi1_…`.
+    pub(crate) api_key: Secret,
+    /// Who the keys speak for.
+    pub(crate) principal: String,
+    /// The cluster, as last heard of.
+    pub(crate) cluster: ClusterFile,
+}
+
+/// `agent.json`: the agent that `verify` and `status` ask.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentFile {
+    /// Its Unix socket.
+    pub(crate) socket: PathBuf,
+}
+
+/// `keys/SERVICE.json`: a user key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeaseFile {
+    /// `catkey1_…`.
+    pub(crate) key: Secret,
+    /// When it was got, Unix seconds.
+    pub(crate) obtained_at: u64,
+    /// Whether somebody handed it over, so that nobody can renew it.
+    pub(crate) handed_over: bool,
+}
+
+impl ClusterFile {
+    /// What an authority said, in the form that is kept.
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        Self {
+            cluster_id: cluster.cluster_id.clone(),
+            trust_domain: cluster.trust_domain.clone(),
+            trust_bundle: cluster
+                .trust_bundle
+                .iter()
+                .map(|der| STANDARD.encode(der))
+                .collect(),
+            addresses: cluster.addresses.clone(),
+        }
+    }
+
+    /// A connection to its authorities. `first` is where they once were: what is left when all that is kept is wrong.
+    pub(crate) fn connector(
+        &self,
+        first: &[String],
+        identity: Option<&tls::Identity>,
+    ) -> anyhow::Result<Connector> {
+        let bundle = self
+            .trust_bundle
+            .iter()
+            .map(|der| STANDARD.decode(der))
+            .collect::<Result<_, _>>();
+        let bundle = bundle
+            .ok()
+            .context("a stored CA certificate is damaged: log in again")?;
+        let mut addresses = self.addresses.clone();
+        addresses.extend(
+            first
+                .iter()
+                .filter(|first| !self.addresses.contains(first))
+                .cloned(),
+        );
+        Ok(Connector::new(
+            addresses,
+            &tls::Trust::Bundle(bundle),
+            identity,
+        )?)
+    }
+}
+
+impl OperatorFile {
+    /// A new certificate for `pkcs8`.
+    pub(crate) fn new(identity: v1::Identity, pkcs8: &[u8], now: u64) -> anyhow::Result<Self> {
+        let cluster = identity
+            .cluster
+            .context("the authority did not say which cluster it is")?;
+        Ok(Self {
+            subject: identity.subject,
+            certificate: STANDARD.encode(&identity.certificate),
+            private_key: Secret::of_bytes(pkcs8),
+            obtained_at: now,
+            not_after: identity.not_after,
+            cluster: ClusterFile::of(&cluster.into()),
+        })
+    }
+
+    /// The certificate and its key, for TLS.
+    pub(crate) fn identity(&self) -> anyhow::Result<tls::Identity> {
+        let certificate = STANDARD.decode(&self.certificate).ok();
+        Ok(tls::Identity {
+            certificate: certificate.context("the stored certificate is damaged: log in again")?,
+            key: self.private_key.bytes()?,
+        })
+    }
+}
+
+impl LeaseFile {
+    /// The key itself.
+    pub(crate) fn user_key(&self) -> anyhow::Result<UserKey> {
+        UserKey::parse_text(self.key.expose()).context("a stored key is damaged: log in again")
+    }
+}
