@@ -13,5 +13,6 @@ pub mod portable;
 pub mod sealing;
 pub mod sign;
 pub mod tls;
+pub mod verify;
 
 pub use keys::{Client, ConnectOptions, Credentials, MintOptions};

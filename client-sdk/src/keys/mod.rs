@@ -14,3 +14,4 @@ pub use fetch::{Auth, FetchError, IssuedKeys, KeyRefusal, fetch_user_keys};
 pub use mint::{MintError, MintOptions, Token};
 pub use renew::{Failing, Health};
 pub use source::Credentials;
+pub(crate) use source::unix_now;

@@ -1,0 +1,221 @@
+//! Checking in this process. The agent gives the keys and keeps the memory of single-use tokens.
+
+use std::{
+    cell::{Cell, RefCell},
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use cattery_core::{
+    Code, MemorySince, RequestFacts, Scratch, SingleUse, Use, UseRefused, Verifier,
+};
+use cattery_proto::v1::{GetVerificationKeysRequest, UseOnceRequest, agent_client::AgentClient};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{Caller, keys::VerificationKeys, refusal::Refusal, through_agent::ThroughAgent};
+use crate::{keys::unix_now, sealing::ReceiverKey};
+
+/// Least time between two refreshes that tokens of unknown epochs ask for.
+const UNKNOWN_EPOCH_GAP: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+pub(super) struct InProcess {
+    service: String,
+    agent: ThroughAgent,
+    keys: Arc<Shared>,
+    /// Set once, right after the start.
+    refreshing: OnceLock<AbortHandle>,
+}
+
+struct Shared {
+    keys: ArcSwap<VerificationKeys>,
+    /// Whether the last refresh failed.
+    cut_off: AtomicBool,
+    /// A token of an unknown epoch came.
+    demand: Notify,
+}
+
+impl InProcess {
+    pub(super) async fn start(service: &str, socket: &Path) -> Result<Arc<Self>, String> {
+        let agent = ThroughAgent::new(socket);
+        let first = fetch(&agent, service).await?;
+        let shared = Arc::new(Shared {
+            keys: ArcSwap::from_pointee(first),
+            cut_off: AtomicBool::new(false),
+            demand: Notify::new(),
+        });
+        let refreshing = tokio::spawn(refresh(
+            Arc::clone(&shared),
+            agent.clone(),
+            service.to_owned(),
+        ));
+        let this = Self {
+            service: service.to_owned(),
+            agent,
+            keys: shared,
+            refreshing: OnceLock::new(),
+        };
+        this.refreshing.get_or_init(|| refreshing.abort_handle());
+        Ok(Arc::new(this))
+    }
+
+    pub(super) async fn verify(
+        &self,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+    ) -> Result<Caller, Refusal> {
+        let (caller, once) = self.verify_locally(presentation, facts)?;
+        if let Some(once) = once {
+            self.agent.use_once(once).await?;
+        }
+        Ok(caller)
+    }
+
+    fn verify_locally(
+        &self,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+    ) -> Result<(Caller, Option<UseOnceRequest>), Refusal> {
+        let keys = self.keys.keys.load();
+        if Instant::now() >= keys.good_until {
+            return Err(Refusal::Unavailable(
+                "no agent has answered for too long".to_owned(),
+            ));
+        }
+        let now = unix_now()
+            .ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))?;
+        let noted = Noted::default();
+        let verifier = Verifier {
+            service: &self.service,
+            keys: keys.at(now),
+            revocations: &keys.revoked,
+            single_use: &noted,
+            policy: keys.policy,
+        };
+        with_scratch(
+            |scratch| match verifier.verify(presentation, facts, now, scratch) {
+                Ok(verified) => {
+                    let once = noted.0.take().map(|once| UseOnceRequest {
+                        not_before: verified.not_before(),
+                        not_after: verified.not_after(),
+                        ..once
+                    });
+                    Ok((Caller::from(&verified), once))
+                }
+                Err(denied) => {
+                    if denied.code == Code::UnknownEpoch {
+                        self.keys.demand.notify_one();
+                        if self.keys.cut_off.load(Ordering::Relaxed) {
+                            return Err(Refusal::Unavailable(
+                                "a token's epoch is not known, and no agent answers".to_owned(),
+                            ));
+                        }
+                    }
+                    tracing::debug!(reason = %denied.reason, "a token is refused");
+                    Err(Refusal::of_code(denied.code))
+                }
+            },
+        )
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        if let Some(task) = self.refreshing.get() {
+            task.abort();
+        }
+    }
+}
+
+/// Notes the use that the agent has yet to agree to; nothing is admitted before it has.
+#[derive(Default)]
+struct Noted(Cell<Option<UseOnceRequest>>);
+
+impl SingleUse for Noted {
+    fn since(&self) -> MemorySince {
+        MemorySince::Always // the rule for a restart is the agent's: it knows when its memory began
+    }
+
+    fn use_once(&self, once: &Use<'_>) -> Result<(), UseRefused> {
+        self.0.set(Some(UseOnceRequest {
+            mark: once.mark.to_vec(),
+            token: once.token.to_vec(),
+            lease_id: once.lease_id.to_vec(),
+            principal: once.principal.to_owned(),
+            not_before: 0, // these two are the token's: the caller knows them
+            not_after: 0,
+        }));
+        Ok(())
+    }
+}
+
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+    }
+    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+        Ok(mut scratch) => work(&mut scratch),
+        Err(_) => work(&mut Scratch::new()),
+    })
+}
+
+async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
+    let mut failures = 0_u32;
+    let mut quiet_until = Instant::now();
+    let mut wait = shared.keys.load().refresh_after;
+    loop {
+        let jittered = wait.mul_f64(rand::random_range(0.8..1.0));
+        tokio::select! {
+            () = sleep(jittered) => {}
+            () = async {
+                shared.demand.notified().await;
+                sleep_until(quiet_until).await;
+            } => {}
+        }
+        quiet_until = Instant::now() + UNKNOWN_EPOCH_GAP;
+        match fetch(&agent, &service).await {
+            Ok(keys) => {
+                failures = 0;
+                wait = keys.refresh_after;
+                shared.keys.store(Arc::new(keys));
+                shared.cut_off.store(false, Ordering::Relaxed);
+            }
+            Err(why) => {
+                shared.cut_off.store(true, Ordering::Relaxed);
+                failures += 1;
+                wait = Duration::from_secs(1_u64 << failures.min(5)).min(LONGEST_RETRY);
+                let good_for = shared
+                    .keys
+                    .load()
+                    .good_until
+                    .saturating_duration_since(Instant::now());
+                tracing::warn!(
+                    why,
+                    good_for_seconds = good_for.as_secs(),
+                    "verification keys could not be refreshed; those held are used meanwhile"
+                );
+            }
+        }
+    }
+}
+
+async fn fetch(agent: &ThroughAgent, service: &str) -> Result<VerificationKeys, String> {
+    let receiver = ReceiverKey::generate().map_err(|error| error.to_string())?;
+    let asked = Instant::now();
+    let answer = AgentClient::new(agent.channel.clone())
+        .get_verification_keys(GetVerificationKeysRequest {
+            receiver_public_key: receiver.public_key(),
+        })
+        .await
+        .map_err(|status| agent.explain(&status))?;
+    VerificationKeys::read(answer.into_inner(), service, &receiver, asked)
+}

@@ -1,0 +1,129 @@
+//! The verification keys of this process, as one answer of the agent gave them.
+
+use std::{collections::HashMap, time::Duration};
+
+use cattery_core::{Found, Keyring, Keys, Policy, Revocations, ServiceKey};
+use cattery_locked::Locked;
+use cattery_proto::v1::GetVerificationKeysResponse;
+use tokio::time::Instant;
+
+use crate::sealing::{INFO_SERVICE_KEY, ReceiverKey};
+
+pub(super) struct VerificationKeys {
+    keyring: Keyring<LockedKey>,
+    /// (epoch, generation, not_after) of draining ones, Unix seconds.
+    ends: Vec<(u32, u32, u64)>,
+    pub(super) revoked: LeastVersions,
+    pub(super) policy: Policy,
+    /// Past it, nobody can tell any more.
+    pub(super) good_until: Instant,
+    pub(super) refresh_after: Duration,
+}
+
+struct LockedKey(Locked<ServiceKey>);
+
+impl AsRef<ServiceKey> for LockedKey {
+    fn as_ref(&self) -> &ServiceKey {
+        &self.0
+    }
+}
+
+impl VerificationKeys {
+    /// `asked` is when the question left. The error is a line for people.
+    pub(super) fn read(
+        answer: GetVerificationKeysResponse,
+        service: &str,
+        receiver: &ReceiverKey,
+        asked: Instant,
+    ) -> Result<Self, String> {
+        if answer.service != service {
+            return Err(format!(
+                "the agent is that of the service `{}`, not of `{service}`",
+                answer.service
+            ));
+        }
+        if answer.keys.is_empty() {
+            return Err("the agent has no keys yet".to_owned());
+        }
+        let mut keyring = Keyring::new();
+        let mut ends = Vec::new();
+        for sent in &answer.keys {
+            let sealed = sent.sealed_key.as_ref().ok_or("a key is missing")?;
+            let bytes = receiver
+                .open(INFO_SERVICE_KEY, sealed)
+                .map_err(|error| error.to_string())?;
+            let bytes = bytes[..]
+                .try_into()
+                .map_err(|_| "a key has not 32 bytes".to_owned())?;
+            let key = Locked::new_with(|| ServiceKey::from_bytes(bytes))
+                .map_err(|error| error.to_string())?;
+            keyring.insert(sent.epoch, sent.generation, LockedKey(key));
+            if sent.not_after != 0 {
+                ends.push((sent.epoch, sent.generation, sent.not_after));
+            }
+        }
+        let versions = answer.least_versions.into_iter();
+        Ok(Self {
+            keyring,
+            ends,
+            revoked: LeastVersions(
+                versions
+                    .map(|least| (least.principal, least.version))
+                    .collect(),
+            ),
+            policy: Policy {
+                leeway: answer.leeway_seconds,
+                max_lifetime: answer.max_lifetime_seconds,
+            },
+            good_until: asked + Duration::from_secs(answer.good_for_seconds.min(LONGEST)),
+            refresh_after: Duration::from_secs(answer.refresh_after_seconds.max(1).into()),
+        })
+    }
+
+    pub(super) fn at(&self, now: u64) -> KeysAt<'_> {
+        KeysAt { keys: self, now }
+    }
+}
+
+/// Longest that keys are good for whatever the agent says, seconds: an `Instant` cannot hold any number.
+const LONGEST: u64 = 30 * 24 * 3600;
+
+/// The keys whose epoch is not over yet.
+pub(super) struct KeysAt<'k> {
+    keys: &'k VerificationKeys,
+    now: u64,
+}
+
+impl Keys for KeysAt<'_> {
+    fn find(&self, epoch: u32, generation: u32) -> Found<'_> {
+        let leeway = self.keys.policy.leeway;
+        let over = self.keys.ends.iter().any(|(e, g, not_after)| {
+            (*e, *g) == (epoch, generation) && not_after.saturating_add(leeway) <= self.now
+        });
+        if over {
+            return Found::RetiredEpoch;
+        }
+        self.keys.keyring.find(epoch, generation)
+    }
+}
+
+/// The revocations that an agent tells of.
+pub(super) struct LeastVersions(HashMap<String, u32>);
+
+impl Revocations for LeastVersions {
+    fn least_version(&self, principal: &str) -> u32 {
+        self.0.get(principal).copied().unwrap_or(0)
+    }
+
+    fn lease_revoked(&self, _: &str, _: &[u8; 8]) -> bool {
+        false
+    }
+
+    fn token_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
+        false
+    }
+
+    fn key_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
+        false
+    }
+}

@@ -1,0 +1,175 @@
+//! Verifying in a tower stack.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use cattery_core::{Authorization, authorization};
+use http::{
+    HeaderMap, HeaderName, Request, Response,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+    request::Parts,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Caller, Verifier, facts, refusal::Refusal};
+
+type ScopeOf = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+
+/// Lets requests with a good token through, with a [`Caller`] among their extensions and without `x-cat-*` headers, which only
+/// proxies in front of an agent may set. Everything else it answers itself.
+#[derive(Clone)]
+pub struct VerifyLayer {
+    rules: Arc<Rules>,
+}
+
+/// The service that [`VerifyLayer`] makes.
+#[derive(Clone)]
+pub struct Verify<S> {
+    inner: S,
+    rules: Arc<Rules>,
+}
+
+#[derive(Clone)]
+struct Rules {
+    verifier: Verifier,
+    scope: Option<ScopeOf>,
+    context: Vec<(String, String)>,
+}
+
+impl VerifyLayer {
+    /// A layer that asks `verifier`.
+    pub fn new(verifier: Verifier) -> Self {
+        Self {
+            rules: Arc::new(Rules {
+                verifier,
+                scope: None,
+                context: Vec::new(),
+            }),
+        }
+    }
+
+    /// Which scope a request needs; `None` where it is not known, and a token that is narrowed by scope is refused.
+    #[must_use]
+    pub fn scope(
+        mut self,
+        scope: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.rules).scope = Some(Arc::new(scope));
+        self
+    }
+
+    /// An entry of this service's own context, for `context` caveats.
+    #[must_use]
+    pub fn context(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let rules = Arc::make_mut(&mut self.rules);
+        rules.context.push((key.into(), value.into()));
+        self
+    }
+}
+
+impl<S> Layer<S> for VerifyLayer {
+    type Service = Verify<S>;
+
+    fn layer(&self, inner: S) -> Verify<S> {
+        Verify {
+            inner,
+            rules: Arc::clone(&self.rules),
+        }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Verify<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that is ready has to be the one that is called.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let rules = Arc::clone(&self.rules);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            match rules.admit(&parts).await {
+                Ok(caller) => {
+                    clean(&mut parts.headers);
+                    parts.extensions.insert(caller);
+                    inner.call(Request::from_parts(parts, body)).await
+                }
+                Err(refusal) => {
+                    if let Refusal::Unavailable(why) = &refusal {
+                        tracing::warn!(why, "a request is answered with 503");
+                    }
+                    Ok(refusal.response(rules.verifier.service(), is_grpc(&parts.headers)))
+                }
+            }
+        })
+    }
+}
+
+impl Rules {
+    async fn admit(&self, parts: &Parts) -> Result<Caller, Refusal> {
+        let headers = parts.headers.get_all(AUTHORIZATION);
+        let presentation = match authorization(headers.iter().map(|value| value.as_bytes())) {
+            Authorization::Presentation(presentation) => presentation,
+            Authorization::Absent => return Err(Refusal::NoToken),
+            Authorization::Malformed => {
+                return Err(Refusal::of_code(cattery_core::Code::Malformed));
+            }
+        };
+        let scope = self.scope.as_ref().and_then(|scope| scope(parts));
+        let context: Vec<_> = self
+            .context
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        let facts = facts::of(parts, scope.as_deref(), &context);
+        self.verifier.verify(presentation, &facts).await
+    }
+}
+
+/// Takes away what looks like an agent's answer, and keeps the token out of logs further in.
+fn clean(headers: &mut HeaderMap) {
+    let forged: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| looks_like_ours(name.as_str()))
+        .cloned()
+        .collect();
+    for name in forged {
+        headers.remove(name);
+    }
+    if let Some(value) = headers.get_mut(AUTHORIZATION) {
+        value.set_sensitive(true);
+    }
+}
+
+/// `x-cat-…`, also with underscores: some frameworks further in take them for the same.
+fn looks_like_ours(name: &str) -> bool {
+    name.get(..6).is_some_and(|start| {
+        start
+            .bytes()
+            .zip(*b"x-cat-")
+            .all(|(is, ours)| is == ours || (is, ours) == (b'_', b'-'))
+    })
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}

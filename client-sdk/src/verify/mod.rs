@@ -1,0 +1,17 @@
+//! The verifying side: a layer that lets a request through with its [`Caller`], or answers 401, 403 or 503 itself.
+//!
+//! Put it outermost, where the path is still the one that was sent: routers that nest cut it.
+
+mod caller;
+mod facts;
+mod in_process;
+mod keys;
+mod layer;
+mod refusal;
+mod through_agent;
+mod verifier;
+
+pub use caller::Caller;
+pub use facts::{ClientCertSha256, SourceAddr};
+pub use layer::{Verify, VerifyLayer};
+pub use verifier::{Verifier, VerifierError};

@@ -1,0 +1,80 @@
+//! Who checks: the agent, or this process with keys from the agent.
+
+use std::{path::Path, sync::Arc};
+
+use cattery_core::{RequestFacts, ServiceName};
+
+use super::{Caller, in_process::InProcess, refusal::Refusal, through_agent::ThroughAgent};
+
+/// Checks tokens for one service. Clones share the connection and the keys.
+#[derive(Clone)]
+pub struct Verifier {
+    service: Arc<str>,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    Agent(ThroughAgent),
+    InProcess(Arc<InProcess>),
+}
+
+/// A verifier could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifierError {
+    /// The service has no such name.
+    #[error("the service: {0}")]
+    Name(#[from] cattery_core::NameError),
+    /// The agent gave no keys: a line for people.
+    #[error("{0}")]
+    Keys(String),
+}
+
+impl Verifier {
+    /// Asks the agent of `service`, at its Unix socket, about every token. Nothing is connected before the first one; while
+    /// there is no agent, requests are answered with 503.
+    ///
+    /// # Errors
+    /// [`VerifierError::Name`].
+    pub fn through_agent(service: &str, socket: &Path) -> Result<Self, VerifierError> {
+        let name: ServiceName = service.parse()?;
+        Ok(Self {
+            service: name.as_str().into(),
+            way: Way::Agent(ThroughAgent::new(socket)),
+        })
+    }
+
+    /// Checks in this process, with keys from the agent of `service`, whose configuration has to name this process's user.
+    /// Whoever holds these keys can sign as anyone to this service. They are refreshed in a task of the current tokio
+    /// runtime; when no agent has answered for as long as the last one allowed, requests are answered with 503. Single-use
+    /// tokens are remembered by the agent.
+    ///
+    /// # Errors
+    /// [`VerifierError`], when no keys come.
+    pub async fn in_process(service: &str, socket: &Path) -> Result<Self, VerifierError> {
+        let name: ServiceName = service.parse()?;
+        let in_process = InProcess::start(name.as_str(), socket)
+            .await
+            .map_err(VerifierError::Keys)?;
+        Ok(Self {
+            service: name.as_str().into(),
+            way: Way::InProcess(in_process),
+        })
+    }
+
+    /// The service whose tokens it checks.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    pub(super) async fn verify(
+        &self,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+    ) -> Result<Caller, Refusal> {
+        match &self.way {
+            Way::Agent(agent) => agent.verify(presentation, facts).await,
+            Way::InProcess(keys) => keys.verify(presentation, facts).await,
+        }
+    }
+}
