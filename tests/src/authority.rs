@@ -1,0 +1,120 @@
+//! An authority in a process of its own.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{cli::Cli, ports, process::Process, programs::Program, wait};
+
+/// An authority with its directory and address.
+pub struct Authority {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Where it listens: the same after every restart.
+    pub addr: SocketAddr,
+    /// Where its logs go.
+    pub logs: PathBuf,
+    /// The process, unless it was killed.
+    pub process: Option<Process>,
+}
+
+impl Authority {
+    /// `cattery init` in `folder/authority`, with a key file; the first operator is `root`, in the home of `admin`.
+    ///
+    /// # Errors
+    /// Where init fails.
+    pub fn init(folder: &Path, admin: &Cli) -> Result<Self> {
+        Self::init_at(folder, admin, ports::free()?, &[], "")
+    }
+
+    /// The same at an address of one's choice, with more arguments and input.
+    ///
+    /// # Errors
+    /// Where init fails.
+    pub fn init_at(
+        folder: &Path,
+        admin: &Cli,
+        addr: SocketAddr,
+        args: &[&str],
+        stdin: &str,
+    ) -> Result<Self> {
+        let dir = folder.join("authority");
+        let (path, listen) = (dir.to_string_lossy(), addr.to_string());
+        let base = ["init", "--dir", &path, "--listen", &listen];
+        let args: Vec<_> = base.iter().chain(args).copied().collect();
+        admin.ok(&args, stdin)?;
+        let authority = Self {
+            dir,
+            addr,
+            logs: folder.join("logs"),
+            process: None,
+        };
+        authority.edit(|text| text.replace("filter = \"info\"", "filter = \"trace\""))?;
+        Ok(authority)
+    }
+
+    /// Changes `authority.toml`.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written.
+    pub fn edit(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
+        let path = self.dir.join("authority.toml");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        fs::write(&path, change(&text))?;
+        Ok(())
+    }
+
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Errors
+    /// Where it ends instead.
+    pub fn start(&mut self) -> Result<()> {
+        self.spawn()?;
+        let addr = self.addr;
+        let process = self.process.as_mut().context("just started")?;
+        wait::until("the authority listens", || {
+            process.expect_running()?;
+            Ok(TcpStream::connect(addr).ok().map(drop))
+        })
+    }
+
+    /// Starts it, and waits for nothing.
+    ///
+    /// # Errors
+    /// Where there is no such program.
+    pub fn spawn(&mut self) -> Result<()> {
+        let mut command = Program::Authority.command()?;
+        command.arg("run").arg("--dir").arg(&self.dir);
+        command.env("RUST_LOG", "trace");
+        self.process = Some(Process::start("authority", command, &self.logs, None)?);
+        Ok(())
+    }
+
+    /// kill -9.
+    ///
+    /// # Errors
+    /// Where it was not running any more.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the authority runs")?;
+        process.expect_running()?;
+        process.kill_9()
+    }
+
+    /// Makes what it has logged short again: a long story at trace level fills disks.
+    ///
+    /// # Errors
+    /// Where the files cannot be written.
+    pub fn forget_logs(&self) -> Result<()> {
+        for name in ["authority.out", "authority.err"] {
+            let path = self.logs.join(name);
+            if path.exists() {
+                fs::File::options().write(true).open(path)?.set_len(0)?;
+            }
+        }
+        Ok(())
+    }
+}

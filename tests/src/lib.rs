@@ -1,0 +1,20 @@
+//! A harness of real processes, and nothing that decides anything: the stories in `tests/stories` do.
+//!
+//! Every story has a folder of its own, ports that were free, and programs that die with it. Nothing sleeps for a fixed
+//! time to let something happen: [`wait::until`] looks until it did.
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod api;
+pub mod authority;
+pub mod cli;
+pub mod http;
+pub mod netns;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod python;
+pub mod random;
+pub mod secrets;
+pub mod town;
+pub mod wait;
