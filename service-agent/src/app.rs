@@ -1,0 +1,231 @@
+//! The agent as a whole: started, running, stopped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::agent::Agent;
+use crate::cache::{Cache, CacheError};
+use crate::clock::unix_seconds;
+use crate::config::{Config, ConfigError};
+use crate::contact::Contact;
+use crate::enrol::{self, EnrolError};
+use crate::link::{Link, LinkError};
+use crate::mint::Leases;
+use crate::once::Memory;
+use crate::refresh::{Refresher, Trigger};
+use crate::socket::{self, BoundSocket, SocketError};
+use crate::state::{StateDir, StateError};
+use crate::{grpc, http, renew};
+
+/// Where HTTP listens, for programs that look for it.
+const ADDRESS_FILE: &str = "agent.addr";
+/// How long open calls may go on after a stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why an agent does not start: one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Enrolment.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+    /// The stored identity.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The sealed cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A Unix socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The HTTP listener.
+    #[error(
+        "cannot listen on {address}: {why}; choose another `http` address, or port 0 for any free one"
+    )]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        why: io::Error,
+    },
+}
+
+/// The agent, before it runs.
+pub struct App;
+
+impl App {
+    /// Enrols if need be, listens, and begins to fetch keys. Several agents can run in one process.
+    ///
+    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none. The answer does not wait for
+    /// keys: until they come, callers are told `unavailable`.
+    ///
+    /// # Errors
+    /// [`StartError`]. What was not bound or enrolled is as it was.
+    pub async fn start(config: Config, join_token: Option<&str>) -> Result<Running, StartError> {
+        config.check()?;
+        let dir = StateDir::open(&config.dir)?;
+        let listeners = Listeners::bind(&config).await?;
+        let (key, enrolled) = enrol::identity(&dir, join_token).await?;
+        let service = enrolled.service.clone();
+        let cache = config
+            .cache
+            .as_ref()
+            .map(|cache| Cache::new(cache, service.clone()))
+            .transpose()?;
+        let agent = Arc::new(Agent {
+            service,
+            link: Link::new(dir.clone(), key, enrolled)?,
+            keys: ArcSwapOption::empty(),
+            contact: Contact::new(config.outage_budget),
+            once: Memory::new(config.single_use_capacity, unix_seconds()),
+            refresh: Trigger::default(),
+            leases: Leases::default(),
+            clock_difference_ms: AtomicI64::new(0),
+            config,
+        });
+        let refresher = Refresher::new(Arc::clone(&agent), dir.clone(), cache)?;
+        dir.write(
+            ADDRESS_FILE,
+            format!("{}\n", listeners.http_addr).as_bytes(),
+        )?;
+        Ok(listeners.serve(agent, refresher))
+    }
+}
+
+/// Bound before the join token is spent.
+struct Listeners {
+    grpc: (tokio::net::UnixListener, BoundSocket),
+    http: TcpListener,
+    http_addr: SocketAddr,
+    http_socket: Option<(tokio::net::UnixListener, BoundSocket)>,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let address = config.http;
+        let failed = |why| StartError::Http { address, why };
+        let mode = config.socket_mode;
+        let http = TcpListener::bind(address).await.map_err(failed)?;
+        Ok(Self {
+            grpc: socket::listen(&config.socket, mode)?,
+            http_addr: http.local_addr().map_err(failed)?,
+            http,
+            http_socket: config
+                .http_socket
+                .as_ref()
+                .map(|path| socket::listen(path, mode))
+                .transpose()?,
+        })
+    }
+
+    fn serve(self, agent: Arc<Agent>, refresher: Refresher) -> Running {
+        let stop = CancellationToken::new();
+        let mut servers = JoinSet::new();
+        let (listener, socket) = self.grpc;
+        let mut sockets = vec![socket];
+        let stopped = stop.clone().cancelled_owned();
+        let served = grpc::serve(Arc::clone(&agent), listener, stopped);
+        servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
+        let served = http::serve(
+            Arc::clone(&agent),
+            self.http,
+            stop.clone().cancelled_owned(),
+        );
+        servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
+        if let Some((listener, socket)) = self.http_socket {
+            sockets.push(socket);
+            let stopped = stop.clone().cancelled_owned();
+            let served = http::serve(Arc::clone(&agent), listener, stopped);
+            servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
+        }
+        let background = [
+            tokio::spawn(refresher.run()),
+            tokio::spawn(renew::run(Arc::clone(&agent))),
+        ];
+        Running {
+            agent,
+            http_addr: self.http_addr,
+            stop,
+            sockets,
+            servers,
+            background,
+        }
+    }
+}
+
+/// A running agent. Dropping it ends it at once; [`shutdown`](Self::shutdown) lets open calls end first.
+pub struct Running {
+    agent: Arc<Agent>,
+    http_addr: SocketAddr,
+    stop: CancellationToken,
+    sockets: Vec<BoundSocket>,
+    servers: JoinSet<Result<(), String>>,
+    background: [JoinHandle<()>; 2],
+}
+
+impl Running {
+    /// The Unix socket of gRPC.
+    pub fn socket(&self) -> &Path {
+        &self.agent.config.socket
+    }
+
+    /// Where HTTP listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// The service that the agent sits beside.
+    pub fn service(&self) -> &str {
+        self.agent.service.as_str()
+    }
+
+    /// Whether it has keys that it may rely on.
+    pub fn is_ready(&self) -> bool {
+        self.agent.is_ready(crate::clock::Moment::now())
+    }
+
+    /// Waits until a listener breaks, which is not meant to happen.
+    pub async fn broken(&mut self) -> String {
+        match self.servers.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(Ok(()))) | None => "a listener stopped".to_owned(),
+        }
+    }
+
+    /// Takes no more calls, lets those that are open end, for five seconds at most, and is gone.
+    pub async fn shutdown(mut self) {
+        info!("stopping");
+        self.sockets.clear(); // a successor may bind the path from here on
+        self.stop.cancel();
+        let all_ended = async { while self.servers.join_next().await.is_some() {} };
+        if timeout(DRAIN, all_ended).await.is_err() {
+            warn!("calls were still open after {} s", DRAIN.as_secs());
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.background {
+            task.abort();
+        }
+    }
+}

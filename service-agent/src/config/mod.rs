@@ -1,0 +1,110 @@
+//! The agent's configuration: read once and whole, checked before anything is done.
+
+mod check;
+mod file;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use check::{ConfigError, Setting};
+pub use file::{LogConfig, LogFormat, Overrides};
+
+/// What a proxy's request to forward-auth may vouch for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderFacts {
+    /// Nothing: whoever reaches the listener can write any header, so headers count only where an operator says that a
+    /// proxy sets each one of them itself.
+    #[default]
+    None,
+    /// `X-Forwarded-Method`, `-Host`, `-Uri` and the last entry of `-For`: Traefik, Caddy.
+    XForwarded,
+    /// `X-Original-Method`, `X-Original-URL` or `-URI`, `X-Original-Host`, and `X-Real-IP`: nginx.
+    XOriginal,
+}
+
+/// Processes that may do something, by the credentials of their end of the socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// User ids.
+    pub uids: Vec<u32>,
+    /// Primary group ids.
+    pub gids: Vec<u32>,
+}
+
+/// Where keys are kept across restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// The sealed keys.
+    pub file: PathBuf,
+    /// What they are sealed under: 32 bytes or more, for its owner's eyes alone.
+    pub key_file: PathBuf,
+}
+
+/// How an agent is to run. [`Config::new`] has every default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The agent's own directory, mode 0700.
+    pub dir: PathBuf,
+    /// The Unix socket of gRPC.
+    pub socket: PathBuf,
+    /// The mode of Unix sockets.
+    pub socket_mode: u32,
+    /// Where HTTP listens; loopback only. Port 0 is any free one.
+    pub http: SocketAddr,
+    /// A Unix socket that speaks HTTP as well.
+    pub http_socket: Option<PathBuf>,
+    /// How long to go on without hearing from any authority.
+    pub outage_budget: Duration,
+    /// Difference of clocks that is forgiven, seconds.
+    pub leeway_seconds: u64,
+    /// Greatest lifetime of a token, seconds.
+    pub max_lifetime_seconds: u64,
+    /// Single-use tokens that are remembered at the same time.
+    pub single_use_capacity: usize,
+    /// What forward-auth believes of the request.
+    pub header_facts: HeaderFacts,
+    /// Who may sign as this service.
+    pub mint: Peers,
+    /// Who may get the verification keys.
+    pub in_process: Peers,
+    /// Where keys are kept across restarts, if at all.
+    pub cache: Option<CacheConfig>,
+}
+
+/// Long enough for a night and its morning; a revocation can be as late as this.
+const OUTAGE_BUDGET: Duration = Duration::from_secs(12 * 3_600);
+/// About 16 MiB when full.
+const SINGLE_USE_CAPACITY: usize = 65_536;
+
+impl Config {
+    /// The defaults, with everything inside `dir`.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            socket: dir.join("agent.sock"),
+            socket_mode: 0o660,
+            http: (Ipv4Addr::LOCALHOST, 0).into(),
+            http_socket: None,
+            outage_budget: OUTAGE_BUDGET,
+            leeway_seconds: cattery_core::limits::DEFAULT_LEEWAY,
+            max_lifetime_seconds: cattery_core::limits::DEFAULT_MAX_LIFETIME,
+            single_use_capacity: SINGLE_USE_CAPACITY,
+            header_facts: HeaderFacts::None,
+            mint: Peers::default(),
+            in_process: Peers::default(),
+            cache: None,
+        }
+    }
+}
+
+impl Peers {
+    /// Whether a process with these ids is one of them.
+    pub fn admit(&self, uid: u32, gid: u32) -> bool {
+        self.uids.contains(&uid) || self.gids.contains(&gid)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use super::*;
+
+fn read(text: &str, overrides: &Overrides) -> Result<(Config, LogConfig), ConfigError> {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("agent.toml");
+    std::fs::write(&path, text).unwrap();
+    Config::read(Some(&path), overrides)
+}
+
+fn here() -> Overrides {
+    Overrides {
+        dir: Some("/var/lib/cattery-agent".into()),
+        ..Overrides::default()
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let (config, log) = read("", &here()).unwrap();
+    assert_eq!(config, Config::new(Path::new("/var/lib/cattery-agent")));
+    assert_eq!(log, LogConfig::default());
+}
+
+#[test]
+fn every_key_is_read_and_flags_go_first() {
+    let text = r#"
+        dir = "/elsewhere"
+        socket = "/run/a.sock"
+        socket_mode = "0600"
+        http = "[::1]:7480"
+        http_socket = "/run/h.sock"
+        outage_budget_seconds = 60
+        verify = { leeway_seconds = 5, max_lifetime_seconds = 600 }
+        single_use.capacity = 100
+        forward_auth.facts = "x-original"
+        mint = { allow_uids = [1], allow_gids = [2] }
+        in_process.allow_uids = [3]
+        cache = { file = "/c", key_file = "/k" }
+        log = { level = "debug", format = "json" }
+    "#;
+    let overrides = Overrides {
+        socket: Some("/run/b.sock".into()),
+        ..here()
+    };
+    let (config, log) = read(text, &overrides).unwrap();
+    assert_eq!(config.dir, Path::new("/var/lib/cattery-agent"));
+    assert_eq!(config.socket, Path::new("/run/b.sock"));
+    assert_eq!((config.socket_mode, config.http.port()), (0o600, 7480));
+    assert_eq!(config.outage_budget, Duration::from_secs(60));
+    assert_eq!(
+        (config.leeway_seconds, config.max_lifetime_seconds),
+        (5, 600)
+    );
+    assert_eq!(config.single_use_capacity, 100);
+    assert_eq!(config.header_facts, HeaderFacts::XOriginal);
+    assert!(config.mint.admit(1, 9) && config.mint.admit(9, 2) && !config.mint.admit(2, 1));
+    assert!(config.in_process.admit(3, 0) && !config.in_process.admit(0, 0));
+    assert!(config.cache.is_some());
+    assert_eq!(
+        (log.level.as_deref(), log.format),
+        (Some("debug"), LogFormat::Json)
+    );
+}
+
+#[test]
+fn all_that_is_bad_is_named_at_once() {
+    let text = r#"
+        socket_mode = "rw"
+        http = "0.0.0.0:80"
+        outage_budget_seconds = 0
+        verify.max_lifetime_seconds = 0
+        single_use.capacity = 0
+    "#;
+    let overrides = Overrides {
+        socket: Some(format!("/run/{}", "x".repeat(103)).into()),
+        ..Overrides::default()
+    };
+    let error = read(text, &overrides).unwrap_err().to_string();
+    let names: Vec<_> = error
+        .lines()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    let expected = [
+        "dir",
+        "socket_mode",
+        "socket",
+        "http",
+        "outage_budget_seconds",
+        "verify.max_lifetime_seconds",
+        "single_use.capacity",
+    ];
+    assert_eq!(names, expected, "{error}");
+    assert!(
+        error.contains("108 bytes") && error.contains("at most 107"),
+        "{error}"
+    );
+    assert!(error.contains("not a loopback address"), "{error}");
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_its_place() {
+    let error = read("[verify]\nleeway = 3\n", &here())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("agent.toml") && error.contains("leeway"),
+        "{error}"
+    );
+    let error = read("forward_auth.facts = \"all\"", &here())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("x-forwarded"), "{error}");
+}

@@ -1,0 +1,77 @@
+//! The first start: from a join token to an identity.
+
+use cattery_proto::v1;
+use cattery_sdk::connect::{Connector, ConnectorError};
+use cattery_sdk::identity::{IdentityError, KeyPair};
+use cattery_sdk::portable::{JoinToken, PortableError};
+use cattery_sdk::tls::Trust;
+use tracing::info;
+use v1::enrollment_client::EnrollmentClient;
+
+use crate::clock::unix_seconds;
+use crate::state::{BadIdentity, Enrolled, StateDir, StateError, load_or_make_key};
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// This is a first start.
+    #[error(
+        "this agent has not enrolled yet: get a join token with `cattery service join-token SERVICE` and give it with --join-token-file FILE (- is standard input)"
+    )]
+    NoJoinToken,
+    /// The text is no join token.
+    #[error(transparent)]
+    JoinToken(#[from] PortableError),
+    /// The addresses in it cannot be used.
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    /// The certificate request cannot be made.
+    #[error(transparent)]
+    Key(#[from] IdentityError),
+    /// The authority did not do it.
+    #[error("cannot enrol: {0}")]
+    Refused(String),
+    /// Its answer makes no identity.
+    #[error(transparent)]
+    Identity(#[from] BadIdentity),
+    /// The directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// The identity on disk, or a new one for the join token. A start that did not hear the answer may be repeated with the
+/// same join token: the key was saved before it was spent.
+pub(crate) async fn identity(
+    dir: &StateDir,
+    join_token: Option<&str>,
+) -> Result<(KeyPair, Enrolled), EnrolError> {
+    if let Some(enrolled) = Enrolled::load(dir)? {
+        if join_token.is_some() {
+            info!(service = %enrolled.service, "already enrolled: the join token is not needed, and was not used");
+        }
+        return Ok((load_or_make_key(dir)?, enrolled));
+    }
+    let join_token = JoinToken::parse(join_token.ok_or(EnrolError::NoJoinToken)?)?;
+    let key = load_or_make_key(dir)?;
+    let enrolled = enrol(&join_token, &key).await?;
+    enrolled.save(dir)?;
+    info!(service = %enrolled.service, agent_id = enrolled.agent_id, "enrolled");
+    Ok((key, enrolled))
+}
+
+async fn enrol(join_token: &JoinToken, key: &KeyPair) -> Result<Enrolled, EnrolError> {
+    let trust = Trust::Fingerprint(join_token.ca_sha256);
+    let connector = Connector::new(join_token.addresses.clone(), &trust, None)?;
+    let request = v1::EnrollRequest {
+        join_token_id: join_token.id.to_vec(),
+        join_token_secret: join_token.secret.to_vec(),
+        csr: key.csr()?,
+    };
+    let response = EnrollmentClient::new(connector.channel())
+        .enroll(request)
+        .await
+        .map_err(|status| EnrolError::Refused(connector.explain(&status)))?;
+    let identity = response.into_inner().identity;
+    let identity = identity.ok_or(BadIdentity::Missing("identity"))?;
+    Ok(Enrolled::from_answer(identity, unix_seconds())?)
+}

@@ -1,0 +1,124 @@
+//! `cattery.v1.Agent`. Generated types stop here.
+
+use std::sync::Arc;
+
+use cattery_core::Verified;
+use cattery_proto::v1;
+use tonic::transport::server::UdsConnectInfo;
+use tonic::{Request, Response, Result, Status};
+use v1::verify_response::Result as Outcome;
+
+use crate::agent::Agent;
+use crate::clock::Moment;
+use crate::config::Peers;
+use crate::facts::from_message;
+use crate::mint::MintRefused;
+
+/// The service.
+pub(super) struct AgentService {
+    pub(super) agent: Arc<Agent>,
+}
+
+impl AgentService {
+    pub(super) fn new(agent: Arc<Agent>) -> Self {
+        Self { agent }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::agent_server::Agent for AgentService {
+    async fn verify(
+        &self,
+        request: Request<v1::VerifyRequest>,
+    ) -> Result<Response<v1::VerifyResponse>> {
+        let request = request.into_inner();
+        let facts = request.facts.unwrap_or_default();
+        let facts =
+            from_message(&facts).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
+        let verified = self
+            .agent
+            .verify(&request.presentation, &facts, |token| caller(&token));
+        let result = match verified {
+            Ok(caller) => Outcome::Caller(caller),
+            Err(verdict) => Outcome::Denial(verdict.into()),
+        };
+        Ok(Response::new(v1::VerifyResponse {
+            result: Some(result),
+        }))
+    }
+
+    async fn mint(&self, request: Request<v1::MintRequest>) -> Result<Response<v1::MintResponse>> {
+        admit(&request, &self.agent.config.mint, "mint")?;
+        let minted = self.agent.mint(request.get_ref()).await;
+        minted
+            .map(Response::new)
+            .map_err(|refused| mint_status(&refused))
+    }
+
+    async fn get_verification_keys(
+        &self,
+        request: Request<v1::GetVerificationKeysRequest>,
+    ) -> Result<Response<v1::GetVerificationKeysResponse>> {
+        admit(&request, &self.agent.config.in_process, "in_process")?;
+        let receiver = &request.get_ref().receiver_public_key;
+        self.agent.verification_keys(receiver).map(Response::new)
+    }
+
+    async fn use_once(
+        &self,
+        request: Request<v1::UseOnceRequest>,
+    ) -> Result<Response<v1::UseOnceResponse>> {
+        admit(&request, &self.agent.config.in_process, "in_process")?;
+        self.agent.use_once(request.get_ref()).map(Response::new)
+    }
+
+    async fn get_status(
+        &self,
+        _: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>> {
+        Ok(Response::new(self.agent.status(Moment::now())))
+    }
+}
+
+/// Lets a peer pass whose credentials, which the kernel vouches for, are in the configuration.
+fn admit<T>(request: &Request<T>, peers: &Peers, section: &str) -> Result<()> {
+    let info = request.extensions().get::<UdsConnectInfo>();
+    let Some(credentials) = info.and_then(|info| info.peer_cred) else {
+        return Err(Status::permission_denied(
+            "the kernel does not say who is calling",
+        ));
+    };
+    let (uid, gid) = (credentials.uid(), credentials.gid());
+    if peers.admit(uid, gid) {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!(
+        "processes with uid {uid} and gid {gid} may not do this: the agent's configuration names those that may, in [{section}] allow_uids and allow_gids"
+    )))
+}
+
+fn caller(token: &Verified<'_>) -> v1::VerifiedCaller {
+    let scopes = token.scopes();
+    v1::VerifiedCaller {
+        principal: token.principal().to_owned(),
+        token_id: token.token_id().to_vec(),
+        scoped: scopes.is_some(),
+        scopes: scopes.map_or_else(Vec::new, |scopes| scopes.map(str::to_owned).collect()),
+        claims_type: token.claims_type().to_owned(),
+        claims: token.claims().to_vec(),
+        epoch: token.key_id().epoch,
+        not_after: token.not_after(),
+        lease_id: token.key_id().lease_id.to_vec(),
+    }
+}
+
+fn mint_status(refused: &MintRefused) -> Status {
+    let message = refused.to_string();
+    match refused {
+        MintRefused::Request(_) | MintRefused::Caveat(_) | MintRefused::Mint(_) => {
+            Status::invalid_argument(message)
+        }
+        MintRefused::NotGranted(_) => Status::permission_denied(message),
+        MintRefused::NoKey(_) => Status::unavailable(message),
+    }
+}

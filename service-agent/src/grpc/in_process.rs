@@ -1,0 +1,91 @@
+//! Verifying in the application's own process: the keys, and the memory of single use that stays here.
+
+use cattery_core::{MemorySince, SingleUse as _, Use, UseRefused};
+use cattery_proto::v1;
+use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
+use tonic::{Result, Status};
+
+use crate::agent::Agent;
+use crate::clock::Moment;
+use crate::verdict::Verdict;
+
+/// How soon an application learns of a rotation or a revocation after the agent does.
+const REFRESH_AFTER_SECONDS: u32 = 5;
+
+impl Agent {
+    /// The keys, sealed to the peer's key.
+    pub(super) fn verification_keys(
+        &self,
+        receiver: &[u8],
+    ) -> Result<v1::GetVerificationKeysResponse> {
+        let now = Moment::now();
+        let unavailable = |verdict: Verdict| Status::unavailable(verdict.code());
+        let set = self.usable_keys(now).map_err(unavailable)?;
+        let mut keys = Vec::with_capacity(set.held().len());
+        for held in set.held() {
+            let Some(key) = set.expose(held) else {
+                continue;
+            };
+            let sealed = seal(receiver, INFO_SERVICE_KEY, key)
+                .map_err(|error| Status::invalid_argument(error.to_string()))?;
+            keys.push(v1::ServiceKey {
+                epoch: held.epoch,
+                generation: held.generation,
+                state: held.state.into(),
+                not_after: held.not_after,
+                sealed_key: Some(sealed),
+            });
+        }
+        let least_version = |(principal, version): (&str, u32)| v1::LeastVersion {
+            principal: principal.to_owned(),
+            version,
+        };
+        Ok(v1::GetVerificationKeysResponse {
+            service: self.service.to_string(),
+            keys,
+            least_versions: set.least_versions().map(least_version).collect(),
+            good_for_seconds: self.contact.left(now).as_secs(),
+            refresh_after_seconds: REFRESH_AFTER_SECONDS,
+            leeway_seconds: self.config.leeway_seconds,
+            max_lifetime_seconds: self.config.max_lifetime_seconds,
+        })
+    }
+
+    /// Step 8 of SPEC section 5 for a token that passed everything else in the peer's process.
+    pub(super) fn use_once(&self, request: &v1::UseOnceRequest) -> Result<v1::UseOnceResponse> {
+        let now = Moment::now();
+        let length =
+            |field| move |_| Status::invalid_argument(format!("{field} has a wrong length"));
+        let leeway = self.config.leeway_seconds;
+        let once = Use {
+            mark: request.mark[..].try_into().map_err(length("mark"))?,
+            token: request.token[..].try_into().map_err(length("token"))?,
+            lease_id: request.lease_id[..]
+                .try_into()
+                .map_err(length("lease_id"))?,
+            principal: &request.principal,
+            now: now.wall,
+            remember_through: request.not_after.saturating_add(leeway).saturating_sub(1),
+        };
+        if self.usable_keys(now).is_err() {
+            return Ok(answer(Verdict::Unavailable.code()));
+        }
+        let MemorySince::Restart(since) = self.once.since() else {
+            return Ok(answer(Verdict::Unavailable.code()));
+        };
+        if request.not_before <= since.saturating_add(leeway) {
+            return Ok(answer(cattery_core::Code::Replayed.as_str()));
+        }
+        Ok(answer(match self.once.use_once(&once) {
+            Ok(()) => "",
+            Err(UseRefused::Replayed) => cattery_core::Code::Replayed.as_str(),
+            Err(UseRefused::Full) => cattery_core::Code::ReplayFull.as_str(),
+        }))
+    }
+}
+
+fn answer(code: &str) -> v1::UseOnceResponse {
+    v1::UseOnceResponse {
+        code: code.to_owned(),
+    }
+}

@@ -1,0 +1,37 @@
+//! HTTP on loopback: forward-auth for proxies, and health.
+
+mod forward_auth;
+mod health;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get};
+use axum::serve::Listener;
+
+use crate::agent::Agent;
+
+/// Serves until `stop`, then lets open requests end.
+pub(crate) async fn serve<L>(
+    agent: Arc<Agent>,
+    listener: L,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    axum::serve(listener, routes(agent))
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+fn routes(agent: Arc<Agent>) -> Router {
+    Router::new()
+        .route("/auth", any(forward_auth::answer))
+        .route("/healthz", get(health::is_alive))
+        .route("/readyz", get(health::is_ready))
+        .with_state(agent)
+}

@@ -1,0 +1,233 @@
+//! A whole set of keys in locked memory. It never changes: another one takes its place.
+
+use std::collections::HashMap;
+
+use cattery_core::{Found, Keyring, Keys, Principal, Revocations, ServiceKey};
+use cattery_locked::Locked;
+use cattery_proto::v1::EpochState;
+
+use super::accept::Rejected;
+use super::record::Material;
+use crate::state::Mark;
+
+/// One service key in a page of its own: there are two or three of them.
+struct Page(Locked<ServiceKey>);
+
+impl AsRef<ServiceKey> for Page {
+    fn as_ref(&self) -> &ServiceKey {
+        &self.0
+    }
+}
+
+/// What is known of a held key besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) epoch: u32,
+    pub(crate) generation: u32,
+    pub(crate) state: EpochState,
+    /// For a draining epoch, when it stops being accepted, Unix seconds; otherwise 0.
+    pub(crate) not_after: u64,
+}
+
+/// The keys of every live epoch, and the least versions of principals.
+pub(crate) struct KeySet {
+    incarnation: u64,
+    ring: Keyring<Page>,
+    held: Vec<Held>,
+    least_versions: HashMap<String, u32>,
+}
+
+impl KeySet {
+    /// Locks the keys away.
+    ///
+    /// # Errors
+    /// The set is one that no authority sends, or memory cannot be locked.
+    pub(crate) fn new(material: &Material) -> Result<Self, Rejected> {
+        let mut ring = Keyring::new();
+        let mut held = Vec::with_capacity(material.keys.len());
+        for record in &material.keys {
+            let (epoch, generation) = (record.epoch, record.generation);
+            match record.state {
+                EpochState::Prepared | EpochState::Active | EpochState::Draining => {}
+                EpochState::Unspecified | EpochState::Retired => {
+                    return Err(Rejected::State { epoch });
+                }
+            }
+            if epoch == 0 {
+                return Err(Rejected::State { epoch });
+            }
+            let page = Locked::new_with(|| ServiceKey::from_bytes(&record.key))?;
+            if ring.insert(epoch, generation, Page(page)).is_some() {
+                return Err(Rejected::Twice { epoch, generation });
+            }
+            held.push(Held {
+                epoch,
+                generation,
+                state: record.state,
+                not_after: record.not_after,
+            });
+        }
+        if ring.is_empty() {
+            return Err(Rejected::Empty);
+        }
+        held.sort_by_key(|held| (held.epoch, held.generation));
+        let mut least_versions = HashMap::new();
+        for (principal, version) in &material.least_versions {
+            principal
+                .parse::<Principal>()
+                .map_err(Rejected::Principal)?;
+            least_versions.insert(principal.clone(), *version);
+        }
+        Ok(Self {
+            incarnation: material.incarnation,
+            ring,
+            held,
+            least_versions,
+        })
+    }
+
+    /// How new the set is.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            incarnation: self.incarnation,
+            epoch: self.held.last().map_or(0, |held| held.epoch),
+        }
+    }
+
+    /// The keys, oldest epoch first.
+    pub(crate) fn held(&self) -> &[Held] {
+        &self.held
+    }
+
+    /// The bytes of one of them, to seal them. Secret.
+    pub(crate) fn expose(&self, held: &Held) -> Option<&[u8; 32]> {
+        match self.ring.find(held.epoch, held.generation) {
+            Found::Key(key) => Some(key.expose()),
+            Found::UnknownEpoch | Found::RetiredEpoch | Found::Revoked => None,
+        }
+    }
+
+    pub(crate) fn least_versions(&self) -> impl ExactSizeIterator<Item = (&str, u32)> {
+        self.least_versions
+            .iter()
+            .map(|(principal, version)| (principal.as_str(), *version))
+    }
+
+    /// The set as it is at `now` (Unix seconds): an agent that nobody tells any more still lets a drained epoch go.
+    pub(crate) fn at(&self, now: u64, leeway: u64) -> KeysAt<'_> {
+        KeysAt {
+            set: self,
+            now,
+            leeway,
+        }
+    }
+}
+
+impl Revocations for KeySet {
+    fn least_version(&self, principal: &str) -> u32 {
+        self.least_versions.get(principal).copied().unwrap_or(0)
+    }
+    fn lease_revoked(&self, _: &str, _: &[u8; 8]) -> bool {
+        false
+    }
+    fn token_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
+        false
+    }
+    fn key_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
+        false
+    }
+}
+
+/// The keys that are good at one moment.
+pub(crate) struct KeysAt<'a> {
+    set: &'a KeySet,
+    now: u64,
+    leeway: u64,
+}
+
+impl Keys for KeysAt<'_> {
+    fn find(&self, epoch: u32, generation: u32) -> Found<'_> {
+        let drained = self.set.held.iter().any(|held| {
+            held.epoch == epoch
+                && held.state == EpochState::Draining
+                && held.not_after != 0
+                && u128::from(self.now) >= u128::from(held.not_after) + u128::from(self.leeway)
+        });
+        if drained {
+            return Found::RetiredEpoch;
+        }
+        self.set.ring.find(epoch, generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::super::record::KeyRecord;
+    use super::*;
+
+    fn record(epoch: u32, state: EpochState, not_after: u64) -> KeyRecord {
+        KeyRecord {
+            epoch,
+            generation: 0,
+            state,
+            not_after,
+            key: Zeroizing::new([7; 32]),
+        }
+    }
+
+    fn set(keys: Vec<KeyRecord>) -> Result<KeySet, Rejected> {
+        KeySet::new(&Material {
+            incarnation: 1,
+            keys,
+            least_versions: vec![("user/alice".into(), 3)],
+        })
+    }
+
+    #[test]
+    fn a_drained_epoch_goes_without_being_told() {
+        let set = set(vec![
+            record(2, EpochState::Active, 0),
+            record(1, EpochState::Draining, 1_000),
+        ])
+        .unwrap();
+        assert_eq!(
+            set.mark(),
+            Mark {
+                incarnation: 1,
+                epoch: 2
+            }
+        );
+        assert!(matches!(set.at(1_029, 30).find(1, 0), Found::Key(_)));
+        assert!(matches!(set.at(1_030, 30).find(1, 0), Found::RetiredEpoch));
+        assert!(matches!(set.at(1_030, 30).find(2, 0), Found::Key(_)));
+        assert_eq!(
+            (
+                set.least_version("user/alice"),
+                set.least_version("user/bob")
+            ),
+            (3, 0)
+        );
+    }
+
+    #[test]
+    fn what_no_authority_sends_is_refused() {
+        assert!(matches!(set(vec![]), Err(Rejected::Empty)));
+        assert!(matches!(
+            set(vec![record(1, EpochState::Retired, 0)]),
+            Err(Rejected::State { epoch: 1 })
+        ));
+        assert!(matches!(
+            set(vec![
+                record(1, EpochState::Active, 0),
+                record(1, EpochState::Prepared, 0)
+            ]),
+            Err(Rejected::Twice { .. })
+        ));
+        assert!(matches!(
+            set(vec![record(0, EpochState::Active, 0)]),
+            Err(Rejected::State { epoch: 0 })
+        ));
+    }
+}

@@ -1,0 +1,56 @@
+//! The agent: it sits beside a service, holds the service's keys, and verifies the service's callers locally.
+//!
+//! **What this is.** One process per service instance. It enrols once with a join token, fetches the service's keys over
+//! mTLS and keeps them fresh. Callers are verified without a network call: gRPC on a Unix socket, and forward-auth for
+//! proxies on loopback. Where the configuration allows, it signs calls of the service itself.
+//!
+//! **What this is not.** It is no proxy, and it is never on a network: whoever reaches its listeners is trusted to say
+//! what the request is.
+//!
+//! ```no_run
+//! # async fn start(join_token: &str) -> Result<(), cattery_agent::StartError> {
+//! use cattery_agent::{App, Config};
+//!
+//! let config = Config::new("/var/lib/cattery-agent".as_ref());
+//! let agent = App::start(config, Some(join_token)).await?;
+//! println!("ask at {}", agent.http_addr());
+//! agent.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where to begin reading: `app.rs` puts everything together, `decide.rs` is what happens to a token, and `refresh.rs`
+//! how keys come in.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod app;
+mod cache;
+mod clock;
+mod config;
+mod contact;
+mod decide;
+mod enrol;
+mod facts;
+mod grpc;
+mod http;
+mod keys;
+mod link;
+mod mint;
+mod once;
+mod readiness;
+mod refresh;
+mod renew;
+mod socket;
+mod state;
+mod verdict;
+
+pub use app::{App, Running, StartError};
+pub use cache::CacheError;
+pub use config::{
+    CacheConfig, Config, ConfigError, HeaderFacts, LogConfig, LogFormat, Overrides, Peers, Setting,
+};
+pub use enrol::EnrolError;
+pub use link::LinkError;
+pub use socket::SocketError;
+pub use state::{BadIdentity, StateError};

@@ -1,0 +1,44 @@
+//! Logs on standard error, without secrets however verbose they are.
+
+use cattery_agent::{LogConfig, LogFormat};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::prelude::*;
+
+/// What is logged where nobody asks for anything else.
+const DEFAULT: &str = "info";
+
+/// Sets up logging for this process: `RUST_LOG` goes before the configuration.
+///
+/// # Errors
+/// The filter cannot be read.
+pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<()> {
+    let text = std::env::var("RUST_LOG").ok();
+    let text = text
+        .as_deref()
+        .or(config.level.as_deref())
+        .unwrap_or(DEFAULT);
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse(text)
+        .map_err(|why| {
+            anyhow::anyhow!(
+                "log.level: {text:?} is no filter ({why}); `info` and `cattery_agent=debug` are"
+            )
+        })?
+        .and(filter_fn(is_ours_or_terse));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
+    match config.format {
+        LogFormat::Human => registry.with(layer.with_filter(filter)).init(),
+        LogFormat::Json => registry.with(layer.json().with_filter(filter)).init(),
+    }
+    Ok(())
+}
+
+/// Libraries may log whole frames and headers, with tokens in them, at `DEBUG` and `TRACE`: only our own code, which never
+/// logs a secret, gets that far.
+fn is_ours_or_terse(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("cattery") || *metadata.level() <= Level::INFO
+}

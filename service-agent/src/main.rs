@@ -1,0 +1,109 @@
+//! `cattery-agent`: the agent as a program.
+#![forbid(unsafe_code)]
+
+mod args;
+mod join_token;
+mod logging;
+mod status;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use args::{Cli, Command, ConfigCommand, Run, Settings};
+use cattery_agent::{App, Config, LogConfig, Overrides, Running};
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Wrong usage, as sysexits.h has it.
+const EX_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { EX_USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match carry_out(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "cattery-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(command: Command) -> anyhow::Result<()> {
+    cattery_locked::harden_process()?;
+    match command {
+        Command::Run(run) => on_runtime(serve(run)),
+        Command::Status(settings) => {
+            let (config, _) = read(&settings)?;
+            on_runtime(status::print(config.socket))
+        }
+        Command::Config {
+            command: ConfigCommand::Check(settings),
+        } => {
+            let (config, _) = read(&settings)?;
+            say(&format!(
+                "the configuration of {} is good",
+                config.dir.display()
+            ))
+        }
+    }
+}
+
+async fn serve(run: Run) -> anyhow::Result<()> {
+    let (config, log) = read(&run.settings)?;
+    logging::set_up(&log)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let join_token = run.join_token_file.as_deref();
+    let join_token = join_token.map(join_token::read).transpose()?;
+    let start = App::start(config, join_token.as_deref().map(String::as_str));
+    let mut running = tokio::select! {
+        started = start => started?,
+        _ = terminate.recv() => return Ok(()),
+    };
+    drop(join_token);
+    announce(&running)?;
+    let broken = tokio::select! {
+        _ = terminate.recv() => None,
+        interrupted = tokio::signal::ctrl_c() => interrupted.err().map(|error| error.to_string()),
+        why = running.broken() => Some(why),
+    };
+    running.shutdown().await;
+    match broken {
+        None => Ok(()),
+        Some(why) => anyhow::bail!("stopped: {why}"),
+    }
+}
+
+/// The one line on standard output.
+fn announce(running: &Running) -> anyhow::Result<()> {
+    let (socket, http) = (running.socket().display(), running.http_addr());
+    say(&format!("listening: socket {socket}, http {http}"))
+}
+
+fn read(settings: &Settings) -> anyhow::Result<(Config, LogConfig)> {
+    let overrides = Overrides {
+        dir: settings.dir.clone(),
+        socket: settings.socket.clone(),
+        http: settings.http,
+    };
+    Ok(Config::read(settings.config.as_deref(), &overrides)?)
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

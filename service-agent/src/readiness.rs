@@ -1,0 +1,97 @@
+//! What the agent is, holds and waits for: `GetStatus`, readiness, and the notes that explain both.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cattery_proto::v1;
+
+use crate::agent::Agent;
+use crate::clock::Moment;
+
+/// A budget with less left than this part of it is worth a note.
+const LOW_BUDGET: u32 = 2;
+
+impl Agent {
+    /// Whether it verifies.
+    pub(crate) fn is_ready(&self, now: Moment) -> bool {
+        self.keys.load().is_some() && !self.contact.left(now).is_zero()
+    }
+
+    /// Why it does not verify, or what to look after.
+    pub(crate) fn notes(&self, now: Moment) -> Vec<String> {
+        let mut notes = Vec::new();
+        let (budget, left) = (self.contact.budget(), self.contact.left(now));
+        let gone = self.contact.elapsed(now);
+        if self.keys.load().is_none() {
+            notes.push("no keys yet: no authority has answered since the start".to_owned());
+        } else if left.is_zero() {
+            notes.push(format!(
+                "the outage budget is used up: no authority has answered for {}, and the budget is {}",
+                words(gone.unwrap_or_default()),
+                words(budget)
+            ));
+        } else if left < budget / LOW_BUDGET {
+            notes.push(format!(
+                "no authority has answered for {}: in {} this agent stops verifying",
+                words(gone.unwrap_or_default()),
+                words(left)
+            ));
+        } else if self.contact.is_failing() {
+            notes.push(
+                "no authority answered the last time: verifying with the keys held".to_owned(),
+            );
+        }
+        let difference = self.clock_difference_ms.load(Ordering::Relaxed);
+        if Duration::from_millis(difference.unsigned_abs())
+            > Duration::from_secs(self.config.leeway_seconds) / 2
+        {
+            notes.push(format!(
+                "the authorities' clock and this one's differ by {difference} ms: check NTP on both"
+            ));
+        }
+        let enrolled = self.link.enrolled();
+        if enrolled.not_after <= now.wall {
+            notes.push("the certificate has ended: no authority will give keys to it".to_owned());
+        }
+        notes
+    }
+
+    pub(crate) fn status(&self, now: Moment) -> v1::GetStatusResponse {
+        let enrolled = self.link.enrolled();
+        let keys = self.keys.load();
+        let epochs = keys.as_ref().map(|keys| {
+            let epoch = |held: &crate::keys::Held| v1::HeldEpoch {
+                epoch: held.epoch,
+                generation: held.generation,
+                state: held.state.into(),
+            };
+            keys.held().iter().map(epoch).collect()
+        });
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        v1::GetStatusResponse {
+            service: self.service.to_string(),
+            agent_id: enrolled.agent_id,
+            ready: self.is_ready(now),
+            notes: self.notes(now),
+            epochs: epochs.unwrap_or_default(),
+            last_contact_seconds: self.contact.elapsed(now).unwrap_or_default().as_secs(),
+            outage_budget_seconds: self.contact.budget().as_secs(),
+            outage_budget_left_seconds: self.contact.left(now).as_secs(),
+            certificate_not_after: enrolled.not_after,
+            clock_difference_ms: self.clock_difference_ms.load(Ordering::Relaxed),
+            single_use_entries: count(self.once.len()),
+            single_use_capacity: count(self.once.capacity()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// `11 h 59 min`, `3 min 20 s`, `7 s`.
+fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}

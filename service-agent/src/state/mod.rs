@@ -1,0 +1,19 @@
+//! What the agent keeps on disk, in a directory of its own with mode 0700.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `identity.key` | the private key, PKCS #8, mode 0600; made before the join token is spent, so that a lost answer can be asked for again |
+//! | `identity.json` | the certificate, which authorities to trust, and where they are |
+//! | `seen.json` | the newest (incarnation, epoch) that this agent has seen |
+//! | `lock` | locked while an agent runs |
+//! | `agent.addr` | where HTTP listens, for programs that look for it |
+
+mod dir;
+mod identity;
+mod mark;
+
+pub use dir::StateError;
+pub(crate) use dir::{StateDir, write_atomically};
+pub use identity::BadIdentity;
+pub(crate) use identity::{Enrolled, load_or_make_key};
+pub(crate) use mark::Mark;
