@@ -75,8 +75,10 @@ impl Connector {
     /// A channel for generated clients. It connects at the first call and again after failures.
     pub fn channel(&self) -> Channel {
         let shared = Arc::clone(&self.shared);
-        // The address is the connector's business: this one only fills `:authority`.
-        Endpoint::from_static("https://authority.cattery.internal")
+        // Address and TLS are the connector's business (tonic refuses `https` without TLS of its own): these only fill
+        // `:authority` and `:scheme`.
+        Endpoint::from_static("http://authority.cattery.internal")
+            .origin(Uri::from_static("https://authority.cattery.internal"))
             .timeout(CALL_TIMEOUT)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
