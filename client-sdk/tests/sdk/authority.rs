@@ -1,0 +1,228 @@
+//! `UserKeys` on real TLS, with one fixed root key.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use cattery_core::{KeyId, RootKey, ServiceKey, UserKey};
+use cattery_proto::v1::{
+    Cluster, IssueUserKeysRequest, IssueUserKeysResponse, IssuedKey, KeyRefusal, issued_key,
+    user_keys_server::{UserKeys, UserKeysServer},
+};
+use cattery_sdk::{
+    portable::{ApiKey, Portable},
+    sealing::{INFO_USER_KEY, seal},
+    tls::AUTHORITY_NAME,
+};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
+
+pub(crate) const SECRET: [u8; 32] = [2; 32];
+
+/// What the tests turn while it runs.
+pub(crate) struct Knobs {
+    pub(crate) lease_seconds: AtomicU64,
+    pub(crate) epoch: AtomicU32,
+    pub(crate) calls: AtomicU32,
+}
+
+pub(crate) struct Authority {
+    pub(crate) address: SocketAddr,
+    pub(crate) ca: Vec<u8>,
+    pub(crate) knobs: Arc<Knobs>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+pub(crate) fn service_key(epoch: u32) -> ServiceKey {
+    let root = RootKey::from_bytes([u8::try_from(epoch).unwrap(); 32]);
+    root.service_key(&"photos".parse().unwrap(), 0)
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+impl Authority {
+    pub(crate) async fn start() -> Self {
+        Self::with_name(AUTHORITY_NAME).await
+    }
+
+    pub(crate) async fn with_name(name: &str) -> Self {
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca_key = KeyPair::generate().unwrap();
+        let ca_der = ca.self_signed(&ca_key).unwrap().der().to_vec();
+        let leaf_key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new([name.to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key)).unwrap();
+        let chain = vec![leaf.der().clone(), CertificateDer::from(ca_der.clone())];
+        let key = PrivateKeyDer::try_from(leaf_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let knobs = Arc::new(Knobs {
+            lease_seconds: AtomicU64::new(3600),
+            epoch: AtomicU32::new(1),
+            calls: AtomicU32::new(0),
+        });
+        let service = UserKeysServer::new(Issue {
+            knobs: Arc::clone(&knobs),
+            cluster: Cluster {
+                cluster_id: "c0".into(),
+                trust_domain: "example.org".into(),
+                trust_bundle: vec![ca_der.clone()],
+                addresses: vec![address.to_string()],
+            },
+        });
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(serve(listener, tls, service, stopped));
+        Self {
+            address,
+            ca: ca_der,
+            knobs,
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    pub(crate) fn api_key(&self) -> ApiKey {
+        ApiKey::new(Portable {
+            id: [1; 8],
+            secret: Zeroizing::new(SECRET),
+            addresses: vec![self.address.to_string()],
+            ca_sha256: Sha256::digest(&self.ca).into(),
+        })
+    }
+
+    /// Nothing listens any more, and no connection is left.
+    pub(crate) async fn stop(&mut self) {
+        drop(self.stop.take());
+        (&mut self.serving).await.unwrap();
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    tls: ServerConfig,
+    service: UserKeysServer<Issue>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let (accepted, incoming) = tokio::sync::mpsc::channel(1);
+    let accepting = tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            if let Ok(stream) = acceptor.accept(tcp).await {
+                let _ = accepted.send(Ok::<_, std::io::Error>(stream)).await;
+            }
+        }
+    });
+    let incoming = tokio_stream::wrappers::ReceiverStream::new(incoming);
+    tonic::transport::Server::builder()
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, async { drop(stopped.await) })
+        .await
+        .unwrap();
+    accepting.abort();
+    let _ = accepting.await;
+}
+
+struct Issue {
+    knobs: Arc<Knobs>,
+    cluster: Cluster,
+}
+
+#[tonic::async_trait]
+impl UserKeys for Issue {
+    async fn issue_user_keys(
+        &self,
+        request: Request<IssueUserKeysRequest>,
+    ) -> Result<Response<IssueUserKeysResponse>, Status> {
+        self.knobs.calls.fetch_add(1, Ordering::SeqCst);
+        let given = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| {
+                value
+                    .to_str()
+                    .ok()?
+                    .strip_prefix("Bearer ")?
+                    .to_owned()
+                    .into()
+            })
+            .and_then(|text: String| ApiKey::parse(&text).ok());
+        if given.is_none_or(|key| *key.secret != SECRET) {
+            return Err(Status::unauthenticated("this API key is not known"));
+        }
+        let request = request.into_inner();
+        let services = if request.services.is_empty() {
+            vec!["photos".to_owned()]
+        } else {
+            request.services
+        };
+        let keys = services.into_iter().map(|service| {
+            let result = if service == "photos" {
+                issued_key::Result::SealedUserKey(
+                    seal(
+                        &request.receiver_public_key,
+                        INFO_USER_KEY,
+                        &self.issue().to_bytes(),
+                    )
+                    .unwrap(),
+                )
+            } else {
+                issued_key::Result::Refusal(KeyRefusal::NotGranted.into())
+            };
+            IssuedKey {
+                service,
+                result: Some(result),
+            }
+        });
+        Ok(Response::new(IssueUserKeysResponse {
+            cluster: Some(self.cluster.clone()),
+            principal: "user/alice".into(),
+            keys: keys.collect(),
+            server_time_ms: now() * 1000,
+        }))
+    }
+}
+
+impl Issue {
+    fn issue(&self) -> UserKey {
+        let epoch = self.knobs.epoch.load(Ordering::SeqCst);
+        let id = KeyId {
+            epoch,
+            service: "photos",
+            generation: 0,
+            principal: "user/alice",
+            version: 0,
+            expires_at: now() + self.knobs.lease_seconds.load(Ordering::SeqCst),
+            lease_id: [1; 8],
+        };
+        UserKey::issue(&service_key(epoch), &id, &[]).unwrap()
+    }
+}

@@ -1,0 +1,201 @@
+//! Connecting, keys, minting.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use cattery_core::{Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, Verifier};
+use cattery_sdk::{
+    Client, ConnectOptions, Credentials, MintOptions,
+    keys::{ConnectError, MintError},
+    portable::{ApiKey, Portable},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    agent::Agent,
+    authority::{Authority, now, service_key},
+};
+
+pub(crate) async fn connect(authority: &Authority) -> Client {
+    try_connect(authority.api_key(), &["photos"]).await.unwrap()
+}
+
+async fn try_connect(key: ApiKey, services: &[&str]) -> Result<Client, ConnectError> {
+    let options = ConnectOptions {
+        services: services.iter().map(|&name| name.to_owned()).collect(),
+        lease: None,
+    };
+    Client::connect(Credentials::ApiKey(key), options).await
+}
+
+/// The line for people of a connection that has to fail.
+async fn refused(key: ApiKey, services: &[&str]) -> String {
+    match try_connect(key, services).await {
+        Ok(_) => panic!("it connected"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn verify(token: &str, facts: &RequestFacts<'_>) -> Result<String, String> {
+    let mut keys = Keyring::new();
+    keys.insert(1, 0, service_key(1));
+    let verifier = Verifier {
+        service: "photos",
+        keys,
+        revocations: NoRevocations,
+        single_use: NoSingleUse,
+        policy: Policy::default(),
+    };
+    verifier
+        .verify(token, facts, now(), &mut Scratch::new())
+        .map(|verified| verified.principal().to_owned())
+        .map_err(|denied| denied.to_string())
+}
+
+#[tokio::test]
+async fn mints_after_the_authority_is_gone() {
+    let mut authority = Authority::start().await;
+    let client = connect(&authority).await;
+    assert_eq!(client.principal(), "user/alice");
+    assert_eq!(client.services(), ["photos"]);
+    assert_eq!(
+        client.cluster().unwrap().trust_bundle,
+        [authority.ca.clone()]
+    );
+    authority.stop().await;
+
+    let first = client.mint("photos", &MintOptions::default()).unwrap();
+    let second = client.mint("photos", &MintOptions::default()).unwrap();
+    assert_ne!(*first, *second);
+    let facts = RequestFacts::default();
+    assert_eq!(verify(&first, &facts).as_deref(), Ok("user/alice"));
+    assert!(client.health().failing.is_none());
+
+    let narrow = MintOptions {
+        caveats: vec!["path=/albums".parse().unwrap()],
+        ..MintOptions::default()
+    };
+    let narrow = client.mint("photos", &narrow).unwrap();
+    let at = |path| RequestFacts {
+        path_and_query: Some(path),
+        ..RequestFacts::default()
+    };
+    assert!(verify(&narrow, &at("/albums/7")).is_ok());
+    assert!(verify(&narrow, &at("/admin")).is_err());
+    assert!(matches!(
+        client.mint("mail", &MintOptions::default()).err(),
+        Some(MintError::NoKey(_))
+    ));
+}
+
+#[tokio::test]
+async fn renews_over_the_bundle_that_the_authority_gave() {
+    let authority = Authority::start().await;
+    authority.knobs.lease_seconds.store(2, Ordering::SeqCst);
+    let client = connect(&authority).await;
+    authority.knobs.lease_seconds.store(3600, Ordering::SeqCst);
+    let renewed = async {
+        while client.health().keys_end.unwrap() < now() + 3000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed)
+        .await
+        .unwrap();
+    assert_eq!(authority.knobs.calls.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_lost_authority_is_reported_and_keys_end() {
+    let mut authority = Authority::start().await;
+    authority.knobs.lease_seconds.store(2, Ordering::SeqCst);
+    let client = connect(&authority).await;
+    authority.stop().await;
+    let ended = async {
+        loop {
+            match client.mint("photos", &MintOptions::default()) {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        }
+    };
+    let error = tokio::time::timeout(Duration::from_secs(20), ended)
+        .await
+        .unwrap();
+    assert!(
+        matches!(&error, MintError::KeyExpired { why, .. } if why.contains("connection refused")),
+        "{error}"
+    );
+    assert!(client.health().failing.is_some());
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_one_clear_line() {
+    let authority = Authority::start().await;
+    let mut portable = Portable {
+        id: [1; 8],
+        secret: Zeroizing::new([8; 32]),
+        addresses: vec![authority.address.to_string()],
+        ca_sha256: authority.api_key().ca_sha256,
+    };
+    let line = refused(ApiKey::new(portable), &["photos"]).await;
+    assert_eq!(line, "this API key is not known");
+
+    portable = Portable {
+        id: [1; 8],
+        secret: Zeroizing::new([2; 32]),
+        addresses: vec![authority.address.to_string()],
+        ca_sha256: [0; 32],
+    };
+    let line = refused(ApiKey::new(portable), &["photos"]).await;
+    assert!(line.contains("is not the one meant"), "{line}");
+
+    let line = refused(authority.api_key(), &["mail"]).await;
+    assert!(line.contains("mail: no grant allows it"), "{line}");
+}
+
+#[tokio::test]
+async fn only_a_certificate_of_the_role_is_an_authority() {
+    let impostor = Authority::with_name("photos.cattery.internal").await;
+    let line = refused(impostor.api_key(), &["photos"]).await;
+    assert!(line.contains("is not trusted"), "{line}");
+    assert_eq!(impostor.knobs.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn nobody_there_is_one_clear_line() {
+    let mut authority = Authority::start().await;
+    authority.stop().await;
+    let line = refused(authority.api_key(), &["photos"]).await;
+    assert!(line.contains("connection refused"), "{line}");
+}
+
+#[tokio::test]
+async fn an_agent_signs_what_is_then_narrowed() {
+    let mut agent = Agent::start();
+    let options = ConnectOptions {
+        services: vec!["photos".into(), "mail".into()],
+        lease: None,
+    };
+    let credentials = Credentials::Agent {
+        socket: agent.socket.clone(),
+    };
+    let client = Client::connect(credentials, options).await.unwrap();
+    assert_eq!(client.principal(), "service/web");
+    agent.stop().await;
+    let token = client.mint("photos", &MintOptions::default()).unwrap();
+    assert!(token.not_after() <= now() + 60);
+    let facts = RequestFacts::default();
+    assert_eq!(verify(&token, &facts).as_deref(), Ok("service/web"));
+    let claims = MintOptions {
+        claims: vec![1],
+        ..MintOptions::default()
+    };
+    assert_eq!(
+        client.mint("photos", &claims).err(),
+        Some(MintError::ClaimsThroughAgent)
+    );
+    assert!(matches!(
+        client.mint("mail", &MintOptions::default()).err(),
+        Some(MintError::Refused { .. })
+    ));
+}

@@ -1,0 +1,273 @@
+//! What one side signs, the other side verifies.
+
+use std::{convert::Infallible, sync::atomic::Ordering};
+
+use bytes::Bytes;
+use cattery_sdk::{
+    Client, MintOptions,
+    sign::{SignLayer, Signer},
+    verify::{Caller, Verifier, VerifyLayer},
+};
+use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::Full;
+use tower::{Layer as _, ServiceExt as _, util::BoxCloneService};
+
+use crate::{agent::Agent, authority::Authority, client::connect};
+
+type Body = Full<Bytes>;
+type Upstream = BoxCloneService<Request<Body>, Response<Body>, Infallible>;
+
+/// Says who called, and shows the headers that got through.
+fn upstream(layer: &VerifyLayer) -> Upstream {
+    let hello = tower::service_fn(|request: Request<Body>| async move {
+        let caller = request.extensions().get::<Caller>().unwrap().clone();
+        let mut response = Response::new(Body::default());
+        response
+            .headers_mut()
+            .insert("who", caller.principal.parse().unwrap());
+        for (name, value) in request.headers() {
+            if name != AUTHORIZATION {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+        response.extensions_mut().insert(caller);
+        Ok::<_, Infallible>(response)
+    });
+    BoxCloneService::new(layer.layer(hello))
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path)
+        .header("host", "photos.test")
+        .body(Body::default())
+        .unwrap()
+}
+
+fn bearer(token: &str) -> Request<Body> {
+    let mut request = get("/albums");
+    let value = format!("Bearer {token}").parse().unwrap();
+    request.headers_mut().insert(AUTHORIZATION, value);
+    request
+}
+
+async fn answer(upstream: &Upstream, request: Request<Body>) -> (u16, String) {
+    let response = upstream.clone().oneshot(request).await.unwrap();
+    let challenge = response.headers().get("www-authenticate");
+    let challenge = challenge.map_or("", |value| value.to_str().unwrap());
+    (response.status().as_u16(), challenge.to_owned())
+}
+
+fn with_caveat(text: &str) -> MintOptions {
+    MintOptions {
+        caveats: vec![text.parse().unwrap()],
+        ..MintOptions::default()
+    }
+}
+
+struct World {
+    authority: Authority,
+    agent: Agent,
+    client: Client,
+}
+
+impl World {
+    async fn start() -> Self {
+        let authority = Authority::start().await;
+        let client = connect(&authority).await;
+        Self {
+            client,
+            authority,
+            agent: Agent::start(),
+        }
+    }
+
+    /// Both ways of verifying.
+    async fn upstreams(&self) -> [Upstream; 2] {
+        let through = Verifier::through_agent("photos", &self.agent.socket).unwrap();
+        let inside = Verifier::in_process("photos", &self.agent.socket)
+            .await
+            .unwrap();
+        [through, inside].map(|verifier| {
+            let layer = VerifyLayer::new(verifier).scope(|parts| {
+                parts
+                    .uri
+                    .path()
+                    .starts_with("/albums")
+                    .then(|| "photos.read".to_owned())
+            });
+            upstream(&layer)
+        })
+    }
+
+    fn signer(&self) -> Signer {
+        Signer::new(self.client.clone(), "photos")
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_is_accepted_and_says_who_it_is() {
+    let world = World::start().await;
+    for upstream in world.upstreams().await {
+        let signed = SignLayer::new(world.signer()).layer(upstream);
+        let mut request = get("/albums?x=1");
+        for (name, value) in [
+            ("x-cat-principal", "user/root"),
+            ("X_CAT_scopes", "all"),
+            ("x-cat-", "1"),
+            ("x-cattery", "stays"),
+        ] {
+            let name: http::HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        let response = signed.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["who"], "user/alice");
+        assert_eq!(response.headers()["x-cattery"], "stays");
+        for gone in ["x-cat-principal", "x_cat_scopes", "x-cat-"] {
+            assert!(!response.headers().contains_key(gone), "{gone}");
+        }
+        let caller = response.extensions().get::<Caller>().unwrap();
+        assert_eq!((caller.epoch, caller.lease_id), (1, [1; 8]));
+        assert_eq!(caller.scopes, None);
+    }
+    assert_eq!(world.agent.knobs.verified.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn refusals_say_the_code_and_no_more() {
+    let world = World::start().await;
+    let good = world
+        .client
+        .mint("photos", &MintOptions::default())
+        .unwrap();
+    let elsewhere = world
+        .client
+        .mint("photos", &with_caveat("path=/admin"))
+        .unwrap();
+    let scoped = world
+        .client
+        .mint("photos", &with_caveat("scope=photos.read"))
+        .unwrap();
+    let mut tampered = good.to_string();
+    let last = tampered.len() - 10;
+    let other = if &tampered[last..=last] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    tampered.replace_range(last..=last, other);
+    for upstream in world.upstreams().await {
+        assert_eq!(answer(&upstream, bearer(&scoped)).await.0, 200);
+        let (status, challenge) = answer(&upstream, bearer(&tampered)).await;
+        assert_eq!(status, 401);
+        assert_eq!(
+            challenge,
+            r#"Bearer realm="photos", error="invalid_token", error_description="bad_tag""#
+        );
+        let (status, challenge) = answer(&upstream, bearer(&elsewhere)).await;
+        assert_eq!(status, 403);
+        assert!(challenge.contains("caveat_failed"), "{challenge}");
+        let (status, challenge) = answer(&upstream, get("/albums")).await;
+        assert_eq!(
+            (status, challenge.as_str()),
+            (401, r#"Bearer realm="photos""#)
+        );
+        let mut twice = bearer(&good);
+        let value = twice.headers()[AUTHORIZATION].clone();
+        twice.headers_mut().append(AUTHORIZATION, value);
+        let (status, challenge) = answer(&upstream, twice).await;
+        assert!(status == 401 && challenge.contains("malformed"));
+
+        let mut grpc = bearer(&tampered);
+        let kind = "application/grpc".parse().unwrap();
+        grpc.headers_mut().insert("content-type", kind);
+        let response = upstream.clone().oneshot(grpc).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["grpc-status"], "16");
+        assert_eq!(response.headers()["grpc-message"], "bad_tag");
+    }
+}
+
+#[tokio::test]
+async fn a_bound_token_is_good_for_its_request_alone() {
+    let world = World::start().await;
+    let signer = world.signer().bound_to_request();
+    for upstream in world.upstreams().await {
+        let mut request = get("/albums?x=1");
+        signer.sign(&mut request).unwrap();
+        let mut moved = get("/albums?x=2");
+        *moved.headers_mut() = request.headers().clone();
+        assert_eq!(answer(&upstream, request).await.0, 200);
+        assert_eq!(answer(&upstream, moved).await.0, 403);
+    }
+    let mut nameless = Request::get("/albums").body(()).unwrap();
+    assert!(signer.sign(&mut nameless).is_err());
+    assert!(signer.authority("photos.test").sign(&mut nameless).is_ok());
+}
+
+#[tokio::test]
+async fn a_single_use_is_the_agents_to_grant() {
+    let mut world = World::start().await;
+    let once = |id: u8| with_caveat(&format!("once={}", format!("{id:02x}").repeat(16)));
+    let upstreams = world.upstreams().await;
+    for (id, upstream) in (1..).zip(&upstreams) {
+        let token = world.client.mint("photos", &once(id)).unwrap();
+        assert_eq!(answer(upstream, bearer(&token)).await.0, 200);
+        for other in &upstreams {
+            let (status, challenge) = answer(other, bearer(&token)).await;
+            assert!(
+                status == 401 && challenge.contains("replayed"),
+                "{challenge}"
+            );
+        }
+    }
+    world.agent.stop().await;
+    let token = world.client.mint("photos", &once(7)).unwrap();
+    for upstream in &upstreams {
+        assert_eq!(answer(upstream, bearer(&token)).await.0, 503);
+    }
+}
+
+#[tokio::test]
+async fn without_an_agent_nobody_can_tell() {
+    let mut world = World::start().await;
+    let [through, inside] = world.upstreams().await;
+    let token = world
+        .client
+        .mint("photos", &MintOptions::default())
+        .unwrap();
+    world
+        .agent
+        .knobs
+        .good_for_nothing
+        .store(true, Ordering::SeqCst);
+    let [_, stale] = world.upstreams().await;
+    assert_eq!(answer(&through, bearer(&token)).await.0, 200);
+    world.agent.stop().await;
+    assert_eq!(answer(&through, bearer(&token)).await.0, 503);
+    assert_eq!(answer(&inside, bearer(&token)).await.0, 200); // within what the agent allowed
+    assert_eq!(answer(&stale, bearer(&token)).await.0, 503);
+}
+
+#[tokio::test]
+async fn a_retired_epoch_is_fetched_anew_and_tried_once_more() {
+    let world = World::start().await;
+    let through = Verifier::through_agent("photos", &world.agent.socket).unwrap();
+    let upstream = upstream(&VerifyLayer::new(through));
+    world.agent.knobs.epoch.store(2, Ordering::SeqCst);
+    world.authority.knobs.epoch.store(2, Ordering::SeqCst);
+
+    let once = SignLayer::new(world.signer()).layer(upstream.clone());
+    let again = SignLayer::new(world.signer())
+        .replay_cloned()
+        .layer(upstream);
+    let calls: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(again.clone().oneshot(get("/albums"))))
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(world.authority.knobs.calls.load(Ordering::SeqCst), 2);
+    let response = once.oneshot(get("/albums")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
