@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Somebody else changed what the transaction rests on. Nothing happened: read again, decide again.
+    #[error("`{key}` was changed by someone else in the meantime")]
+    Conflict {
+        /// The first key whose check did not hold.
+        key: String,
+    },
+
+    /// Beyond a limit of the store. Nothing happened.
+    #[error("the {what} is too large for the store: {size}, and {limit} is the most")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        size: usize,
+        /// The greatest size.
+        limit: usize,
+    },
+
+    /// Not a transaction. Nothing happened. A bug of this program.
+    #[error("not a transaction: {0}")]
+    Invalid(&'static str),
+
+    /// There is no store at that place.
+    #[error("there is no store at {}: run `cattery init` first, or correct the directory", path.display())]
+    Missing {
+        /// The place.
+        path: PathBuf,
+    },
+
+    /// Another process has the store open.
+    #[error("another process is using the store at {}: only one authority at a time can; stop the other one", path.display())]
+    InUse {
+        /// The place.
+        path: PathBuf,
+    },
+
+    /// The file's permissions let others read it.
+    #[error("{} can be read by others (mode {mode:04o}): chmod 600 it, and think about who may have read it", path.display())]
+    Exposed {
+        /// The place.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+
+    /// The store cannot be reached or written. Of a commit it is not known whether it happened.
+    #[error("the store is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// The store answered what it cannot have stored.
+    #[error("the store is damaged: {0}; restore a backup")]
+    Corrupt(String),
+}

@@ -1,0 +1,106 @@
+//! Where a cluster's state lives: one small trait, and the stores that implement it.
+//!
+//! Keys are paths (`service/photos`), values are bytes. Every change of the store has a [`Revision`] that only goes up; every
+//! entry knows the one of its last change, so a transaction can rest on what was read: compare, then write, all or nothing.
+
+mod embedded;
+mod error;
+mod transaction;
+mod writer;
+
+use tonic::async_trait;
+
+pub use embedded::Embedded;
+pub use error::StoreError;
+pub use transaction::{Check, Operation, Transaction};
+
+/// Counts the changes of a store, from 1. 0 is the empty store.
+pub type Revision = u64;
+
+/// The longest key, bytes.
+pub const MAX_KEY: usize = 512;
+/// The longest value, bytes. etcd refuses requests above 1.5 MiB.
+pub const MAX_VALUE: usize = 256 * 1024;
+/// The most checks and operations in one transaction, counted together. etcd refuses more than 128.
+pub const MAX_OPERATIONS: usize = 64;
+/// The most bytes of keys and values in one transaction. etcd refuses requests above 1.5 MiB.
+pub const MAX_TRANSACTION: usize = 1024 * 1024;
+/// The most entries in one page of a list.
+pub const MAX_PAGE: usize = 1000;
+
+/// A key, its value, and when it last changed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The path.
+    pub key: String,
+    /// What is stored there; values that are secret are sealed before they come here.
+    pub value: Vec<u8>,
+    /// The revision of its last change.
+    pub revision: Revision,
+}
+
+/// Values can be long and are mostly not text.
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Entry({:?}, {} bytes, revision {})",
+            self.key,
+            self.value.len(),
+            self.revision
+        )
+    }
+}
+
+/// A store of paths and bytes with transactions.
+///
+/// What was answered is durable, and every later call sees it. A future that is dropped may or may not have had its effect.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The entry at `key`, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`.
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
+
+    /// Up to `limit` entries (at most [`MAX_PAGE`]) whose keys begin with `prefix` and come after the key `after`, in the
+    /// order of the keys' bytes. Fewer than that means that there are no more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Makes every change of the transaction if every check of it holds, as one step. Answers the store's revision after it.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError::Conflict`]: a check did not hold; nothing was changed.
+    /// - [`StoreError::TooLarge`], [`StoreError::Invalid`]: the transaction is not one; nothing was changed.
+    /// - [`StoreError::Unavailable`]: it is not known whether it happened.
+    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError>;
+}
+
+/// Every entry whose key begins with `prefix`, page by page. Not one snapshot: entries can change between pages.
+///
+/// # Errors
+///
+/// As [`Store::list`].
+pub async fn list_all(store: &dyn Store, prefix: &str) -> Result<Vec<Entry>, StoreError> {
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        let after = all.last().map(|entry| entry.key.clone());
+        let page = store.list(prefix, after.as_deref(), MAX_PAGE).await?;
+        let last = page.len() < MAX_PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
