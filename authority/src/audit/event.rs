@@ -1,0 +1,99 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Something worth remembering: who did what to whom. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// When, Unix milliseconds.
+    pub time: u64,
+    /// Of the request, as in the authority's own log.
+    pub request_id: String,
+    /// Who: `operator/NAME`, `service/NAME`, `user/NAME`, `authority/ID`, or empty for nobody known.
+    pub actor: String,
+    /// What.
+    pub action: Action,
+    /// To whom or what: `service/photos`, `epoch/2`.
+    pub subject: String,
+    /// The rest, such as lease ids and serial numbers.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What was done. In the log as `service_added` and so on; names are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// A cluster was made.
+    ClusterCreated,
+    /// An authority began to serve.
+    AuthorityStarted,
+    /// An authority was opened with its passphrase.
+    AuthorityUnsealed,
+    /// An authority's own certificate was issued.
+    AuthorityCertificateIssued,
+    /// An operator accepted that a part of the audit log is lost.
+    AuditLossAccepted,
+    /// Somebody checked the audit log.
+    AuditVerified,
+    /// An operator was invited.
+    OperatorInvited,
+    /// An operator logged in for the first time.
+    OperatorEnrolled,
+    /// An operator's access ended.
+    OperatorRevoked,
+    /// A service was registered.
+    ServiceAdded,
+    /// A join token for an agent was made.
+    JoinTokenCreated,
+    /// An agent enrolled.
+    AgentEnrolled,
+    /// A certificate was renewed.
+    CertificateRenewed,
+    /// A service's keys were handed to its agent.
+    ServiceKeysIssued,
+    /// A user was registered.
+    UserAdded,
+    /// A user was disabled.
+    UserDisabled,
+    /// An API key was made.
+    ApiKeyCreated,
+    /// An API key was revoked.
+    ApiKeyRevoked,
+    /// A grant was made.
+    GrantAdded,
+    /// A grant was removed.
+    GrantRemoved,
+    /// User keys were leased.
+    UserKeysIssued,
+    /// Somebody was refused: a wrong secret, a role that is not enough.
+    AccessDenied,
+}
+
+impl Event {
+    /// An event without fields.
+    #[must_use]
+    pub fn new(
+        time_ms: u64,
+        request_id: impl Into<String>,
+        actor: impl Into<String>,
+        action: Action,
+        subject: impl Into<String>,
+    ) -> Self {
+        Self {
+            time: time_ms,
+            request_id: request_id.into(),
+            actor: actor.into(),
+            action,
+            subject: subject.into(),
+            fields: BTreeMap::new(),
+        }
+    }
+
+    /// The event with one field more.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.fields.insert(name.into(), value.into());
+        self
+    }
+}
