@@ -1,0 +1,86 @@
+use std::io;
+use std::path::PathBuf;
+
+use cattery_core::NameError;
+use thiserror::Error;
+
+use crate::audit::{AuditError, ChangeError};
+use crate::ca::CaError;
+use crate::config::ConfigError;
+use crate::seal::SealError;
+use crate::store::StoreError;
+
+/// Why there is no new cluster.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// There is a cluster already.
+    #[error("{} already holds a cluster: start it with `cattery-authority`, or choose another directory", dir.display())]
+    Exists {
+        /// The directory.
+        dir: PathBuf,
+    },
+
+    /// There is a store or an audit log, and no configuration.
+    #[error("{} is there, but no authority.toml: if it is a cluster's, restore its authority.toml; otherwise move it away", path.display())]
+    Leftover {
+        /// What is there.
+        path: PathBuf,
+    },
+
+    /// Another `init` is at work.
+    #[error("another `init` is at work in {}", dir.display())]
+    Busy {
+        /// The directory.
+        dir: PathBuf,
+    },
+
+    /// Others may write to the directory.
+    #[error("others may write to {} (mode {mode:04o}): chmod 700 it", dir.display())]
+    Exposed {
+        /// The directory.
+        dir: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+
+    /// A file cannot be made.
+    #[error("cannot {what} {}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The first operator's name.
+    #[error("the operator's name is not as it has to be (up to 63 of a-z 0-9 . _ -)")]
+    Operator(#[source] NameError),
+
+    /// An option that `authority.toml` cannot hold.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+
+    /// The CA or the operator's certificate cannot be made.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+
+    /// The store cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+
+    /// The store cannot be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
+    /// The audit log cannot be made.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+
+    /// The first records cannot be written.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}

@@ -1,0 +1,212 @@
+//! The first step of a cluster's life: everything is made at once, or nothing is.
+//!
+//! All files are made in `DIR/.init` and moved into place, `authority.toml` last: no authority starts without it. An `init` that
+//! was cut off leaves nothing that starts, and the next one begins anew.
+
+mod error;
+mod place;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cattery_core::ServiceName;
+use cattery_locked::Locked;
+use cattery_proto::v1::{Cluster, Identity};
+use zeroize::Zeroizing;
+
+pub use error::InitError;
+pub use place::{AUDIT_DIR, STORE_FILE};
+
+use crate::audit::{Action, Audit, Changes, Event};
+use crate::ca::{CA_KEY, Ca, Issued, RequestedKey, Validity};
+use crate::config::{Config, Unseal};
+use crate::records::{
+    ClusterRecord, DeviceKeys, EpochRecord, EpochState, FORMAT, Hex, OperatorDevice,
+    OperatorRecord, OperatorState, Record, Role, key,
+};
+use crate::seal::{self, KeyFile, META_KEY, Passphrase, SealError, SealMeta, Sealer, UnsealMethod};
+use crate::store::{Embedded, Store, Transaction};
+use place::Place;
+
+/// What a new cluster is to be.
+pub struct InitOptions {
+    /// The authority's directory. Made if it is missing; must not hold a cluster.
+    pub dir: PathBuf,
+    /// The trust domain of SPIFFE IDs, such as `example.org`.
+    pub trust_domain: String,
+    /// Where the authority listens, HOST:PORT.
+    pub listen: String,
+    /// Where clients reach it, HOST:PORT; empty for where it listens.
+    pub addresses: Vec<String>,
+    /// What seals the store.
+    pub unseal: InitUnseal,
+    /// The name of the first operator, who is an admin.
+    pub operator: String,
+    /// The first operator's certificate request (PKCS #10, DER).
+    pub operator_csr: Vec<u8>,
+    /// The time, Unix seconds.
+    pub now: u64,
+}
+
+/// What seals the store of a new cluster.
+pub enum InitUnseal {
+    /// A key file: made if it is missing, used if it is there.
+    KeyFile(PathBuf),
+    /// A passphrase, which has to be given at every start.
+    Passphrase(Zeroizing<String>),
+}
+
+/// A new cluster.
+pub struct InitOutcome {
+    /// The configuration that was written: the cluster's and the authority's ids among others.
+    pub config: Config,
+    /// The first operator's certificate, and what they need to use it.
+    pub operator: Identity,
+}
+
+/// Makes a cluster on the embedded store.
+///
+/// # Errors
+///
+/// [`InitError`]. There is no cluster then; a key file that was made stays, and serves the next try.
+pub async fn initialize(options: InitOptions) -> Result<InitOutcome, InitError> {
+    let requested = RequestedKey::from_csr(&options.operator_csr)?;
+    let name: ServiceName = options.operator.parse().map_err(InitError::Operator)?;
+    let cluster_id = Hex(random()?);
+    let (config, text) = configure(&options, cluster_id)?;
+
+    let place = Place::claim(&config.dir)?;
+    let (sealer, meta) = make_sealer(options.unseal, cluster_id).await?;
+    let ca = Ca::create(&config.trust_domain, options.now)?;
+    let device_id = hex::encode(random::<16>()?);
+    let validity = Validity::new(options.now, config.operator_certificate_lifetime);
+    let issued = ca.issue_operator(&requested, name.as_str(), &device_id, validity)?;
+
+    let store: Arc<dyn Store> = Arc::new(Embedded::create(place.new_store())?);
+    let (audit, dangling) = Audit::open(&place.new_audit(), &config.authority_id)?;
+    let changes = Changes::new(store.clone(), audit, dangling);
+    let event = Event::new(
+        options.now.saturating_mul(1000),
+        "",
+        format!("operator/{name}"),
+        Action::ClusterCreated,
+        format!("cluster/{cluster_id}"),
+    )
+    .field("ca_sha256", ca.fingerprint().to_string())
+    .field("operator_serial", &issued.serial);
+    let operator = operator(name.as_str(), &device_id, &issued, options.now);
+    let transaction = first_records(&config, &sealer, &meta, &ca, options.now)?
+        .put(key::operator(name.as_str()), operator.encode());
+    changes.apply(event, transaction).await?;
+    drop(changes);
+    drop(store);
+    place.finish(&text)?;
+
+    let operator = Identity {
+        subject: format!("operator/{name}"),
+        device_id,
+        certificate: issued.certificate.to_vec(),
+        not_after: issued.not_after,
+        cluster: Some(Cluster {
+            cluster_id: cluster_id.to_string(),
+            trust_domain: config.trust_domain.clone(),
+            trust_bundle: vec![ca.certificate().to_vec()],
+            addresses: match config.addresses.as_slice() {
+                [] => vec![config.listen.clone()],
+                addresses => addresses.to_vec(),
+            },
+        }),
+    };
+    Ok(InitOutcome { config, operator })
+}
+
+/// The configuration and its text, once a start could read it.
+fn configure(options: &InitOptions, cluster_id: Hex<16>) -> Result<(Config, String), InitError> {
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).map_err(|source| InitError::File {
+            what: "find",
+            path: path.clone(),
+            source,
+        })
+    };
+    let unseal = match &options.unseal {
+        InitUnseal::KeyFile(path) => Unseal::KeyFile(absolute(path)?),
+        InitUnseal::Passphrase(_) => Unseal::Passphrase,
+    };
+    let dir = absolute(&options.dir)?;
+    let mut config = Config::new(&dir, cluster_id, &options.trust_domain, unseal);
+    config.listen.clone_from(&options.listen);
+    config.addresses.clone_from(&options.addresses);
+    let text = config.to_toml();
+    Ok((Config::parse(&dir, &text)?, text))
+}
+
+async fn make_sealer(
+    unseal: InitUnseal,
+    cluster_id: Hex<16>,
+) -> Result<(Sealer, SealMeta), InitError> {
+    let method: Box<dyn UnsealMethod> = match unseal {
+        InitUnseal::Passphrase(passphrase) => Box::new(Passphrase::new(passphrase)),
+        InitUnseal::KeyFile(path) if path.exists() => Box::new(KeyFile::read(path)?),
+        InitUnseal::KeyFile(path) => Box::new(KeyFile::create(path)?),
+    };
+    let work = move || seal::create(&cluster_id.to_string(), &*method);
+    Ok(tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| SealError::Interrupted)??)
+}
+
+/// The cluster, its sealing, its CA and its first epoch.
+fn first_records(
+    config: &Config,
+    sealer: &Sealer,
+    meta: &SealMeta,
+    ca: &Ca,
+    now: u64,
+) -> Result<Transaction, InitError> {
+    let cluster = ClusterRecord {
+        cluster_id: config.cluster_id,
+        trust_domain: config.trust_domain.clone(),
+        incarnation: 1,
+        format: FORMAT,
+        created_at: now,
+    };
+    let epoch = EpochRecord {
+        number: 1,
+        state: EpochState::Active,
+        created_at: now,
+        activated_at: Some(now),
+        not_after: None,
+    };
+    let mut root = Locked::new([0; 32]).map_err(SealError::Memory)?;
+    getrandom::fill(&mut *root).map_err(SealError::Random)?;
+    let sealed_root = sealer.seal(&key::root(1), &*root)?;
+    Ok(Transaction::new()
+        .absent(key::CLUSTER)
+        .put(key::CLUSTER, cluster.encode())
+        .put(META_KEY, meta.encode())
+        .put(CA_KEY, ca.encode(sealer)?)
+        .put(key::epoch(1), epoch.encode())
+        .put(key::root(1), sealed_root))
+}
+
+fn operator(name: &str, device_id: &str, issued: &Issued, now: u64) -> OperatorRecord {
+    OperatorRecord {
+        name: name.to_owned(),
+        role: Role::Admin,
+        state: OperatorState::Active,
+        created_at: now,
+        device: Some(OperatorDevice {
+            id: device_id.to_owned(),
+            keys: DeviceKeys::only(issued.key_sha256),
+            certificate_not_after: issued.not_after,
+        }),
+        invitation: None,
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], InitError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(SealError::Random)?;
+    Ok(bytes)
+}
