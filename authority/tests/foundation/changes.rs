@@ -1,0 +1,422 @@
+//! Changes of the store and the log that goes with them: whatever fails in between, the two agree in the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use cattery_authority::audit::{Audit, AuditError, ChangeError, Changes, log_path};
+use cattery_authority::store::{Entry, Revision, Store, StoreError, Transaction, list_all};
+use tempfile::TempDir;
+use tonic::async_trait;
+
+use crate::support::{NOW_MS, embedded, event};
+
+const ID: &str = "authority-1";
+
+async fn start(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
+    let changes = unsettled(dir, store);
+    changes.settle(NOW_MS).await.unwrap();
+    changes
+}
+
+fn unsettled(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
+    let (audit, dangling) = Audit::open(dir.path(), ID).unwrap();
+    Changes::new(store, audit, dangling)
+}
+
+fn put(key: &str) -> Transaction {
+    Transaction::new().absent(key).put(key, "value")
+}
+
+/// `intent`, `outcome done` and so on, in order.
+fn log(dir: &TempDir) -> Vec<String> {
+    let text = std::fs::read_to_string(log_path(dir.path(), ID)).unwrap();
+    text.lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", word("kind"), word("outcome"))
+                .trim()
+                .to_owned()
+        })
+        .collect()
+}
+
+async fn ops(store: &Arc<dyn Store>) -> usize {
+    list_all(&**store, "op/").await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_change_is_an_intent_a_transaction_and_an_outcome() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let changes = start(&dir, store.clone()).await;
+    let revision = changes.apply(event("a"), put("a")).await.unwrap();
+    assert_eq!(store.get("a").await.unwrap().unwrap().revision, revision);
+    let conflict = changes.apply(event("a"), put("a")).await.unwrap_err();
+    assert!(matches!(conflict, ChangeError::Conflict { key } if key == "a"));
+    assert_eq!(
+        log(&dir),
+        ["intent", "outcome done", "intent", "outcome not_done"]
+    );
+    assert!(changes.verify().await.unwrap().dangling.is_empty());
+
+    for i in 0..20 {
+        changes
+            .apply(event("b"), put(&format!("b/{i}")))
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        ops(&store).await,
+        1,
+        "old ones go with the next transaction"
+    );
+    drop(changes);
+    start(&dir, store.clone()).await;
+    assert_eq!(ops(&store).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_no_transaction_leaves_no_trace() {
+    let dir = TempDir::new().unwrap();
+    let changes = start(&dir, embedded(&dir)).await;
+    let too_many = (0..62).fold(Transaction::new(), |t, i| t.put(format!("k/{i}"), ""));
+    for bad in [
+        Transaction::new().put("a", "").put("a", ""),
+        too_many.clone(),
+    ] {
+        assert!(matches!(
+            changes.apply(event("a"), bad).await,
+            Err(ChangeError::Store(_))
+        ));
+    }
+    assert!(log(&dir).is_empty());
+    let most = (0..61).fold(Transaction::new(), |t, i| t.put(format!("k/{i}"), ""));
+    changes.apply(event("a"), most).await.unwrap();
+}
+
+/// A store that fails in a chosen way.
+struct Faulty {
+    inner: Arc<dyn Store>,
+    /// Commits take effect and then say that they are not known to have.
+    lose_answers: AtomicBool,
+    /// Commits of changes do nothing and say so; 0 is never.
+    refuse: AtomicU32,
+    /// Nothing is answered at all.
+    down: AtomicBool,
+    delay: Duration,
+}
+
+impl Faulty {
+    fn new(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            lose_answers: AtomicBool::new(false),
+            refuse: AtomicU32::new(0),
+            down: AtomicBool::new(false),
+            delay: Duration::ZERO,
+        })
+    }
+
+    fn up(&self) -> Result<(), StoreError> {
+        match self.down.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("down".into())),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.up()?;
+        self.inner.get(key).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.up()?;
+        self.inner.list(prefix, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
+        tokio::time::sleep(self.delay).await;
+        self.up()?;
+        let refused = self
+            .refuse
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if refused.is_ok() {
+            return Err(StoreError::Unavailable("refused".into()));
+        }
+        let result = self.inner.commit(transaction).await;
+        if self.lose_answers.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the answer got lost".into()));
+        }
+        result
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_got_lost_is_found_out() {
+    let dir = TempDir::new().unwrap();
+    let store = Faulty::new(embedded(&dir));
+    let changes = start(&dir, store.clone()).await;
+    store.lose_answers.store(true, Ordering::SeqCst);
+    let revision = changes.apply(event("a"), put("a")).await.unwrap();
+    assert_eq!(store.get("a").await.unwrap().unwrap().revision, revision);
+
+    store.refuse.store(1, Ordering::SeqCst);
+    assert!(matches!(
+        changes.apply(event("b"), put("b")).await,
+        Err(ChangeError::Store(StoreError::Unavailable(_)))
+    ));
+    assert!(store.get("b").await.unwrap().is_none());
+    assert_eq!(
+        log(&dir),
+        [
+            "intent",
+            "outcome settled_done",
+            "intent",
+            "outcome settled_not_done"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_nothing_is_begun_and_then_all_is_settled() {
+    let dir = TempDir::new().unwrap();
+    let store = Faulty::new(embedded(&dir));
+    let changes = start(&dir, store.clone()).await;
+    store.down.store(true, Ordering::SeqCst);
+    assert!(matches!(
+        changes.apply(event("a"), put("a")).await,
+        Err(ChangeError::Unknown { .. })
+    ));
+    for _ in 0..3 {
+        assert!(matches!(
+            changes.apply(event("a"), put("a")).await,
+            Err(ChangeError::Store(_))
+        ));
+    }
+    assert_eq!(log(&dir), ["intent"]);
+    assert_eq!(
+        changes.audit().verify(None).await.unwrap().dangling.len(),
+        1
+    );
+    store.down.store(false, Ordering::SeqCst);
+    changes.apply(event("a"), put("a")).await.unwrap();
+    assert_eq!(
+        log(&dir),
+        [
+            "intent",
+            "outcome settled_not_done",
+            "intent",
+            "outcome done"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_change_that_was_given_up_never_happens_later() {
+    let dir = TempDir::new().unwrap();
+    let real = embedded(&dir);
+    // Keeps the first commit of a change and lets it loose later, as a network can.
+    struct Late {
+        inner: Arc<dyn Store>,
+        kept: std::sync::Mutex<Option<Transaction>>,
+        armed: AtomicBool,
+    }
+    #[async_trait]
+    impl Store for Late {
+        async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+            self.inner.get(key).await
+        }
+        async fn list(
+            &self,
+            prefix: &str,
+            after: Option<&str>,
+            limit: usize,
+        ) -> Result<Vec<Entry>, StoreError> {
+            self.inner.list(prefix, after, limit).await
+        }
+        async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
+            if self.armed.swap(false, Ordering::SeqCst) {
+                *self.kept.lock().unwrap() = Some(transaction);
+                return Err(StoreError::Unavailable("timed out".into()));
+            }
+            self.inner.commit(transaction).await
+        }
+    }
+    let late = Arc::new(Late {
+        inner: real.clone(),
+        kept: Default::default(),
+        armed: AtomicBool::new(false),
+    });
+    let changes = start(&dir, late.clone()).await;
+    late.armed.store(true, Ordering::SeqCst);
+    assert!(changes.apply(event("a"), put("a")).await.is_err());
+    for i in 0..20 {
+        changes
+            .apply(event("b"), put(&format!("b/{i}")))
+            .await
+            .unwrap();
+    }
+    let kept = late.kept.lock().unwrap().take().unwrap();
+    assert!(matches!(
+        real.commit(kept).await,
+        Err(StoreError::Conflict { .. })
+    ));
+    assert!(real.get("a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn intents_that_a_crash_left_are_settled_at_start() {
+    for happened in [true, false] {
+        let dir = TempDir::new().unwrap();
+        let real = embedded(&dir);
+        let store = Faulty::new(real.clone());
+        let changes = start(&dir, store.clone()).await;
+        changes.apply(event("first"), put("first")).await.unwrap();
+        if happened {
+            // The transaction is in; the outcome is removed, as if the crash had come before it.
+            changes.apply(event("a"), put("a")).await.unwrap();
+            drop(changes);
+            let path = log_path(dir.path(), ID);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let cut = text.trim_end().rfind('\n').unwrap() + 1;
+            std::fs::write(&path, &text[..cut + 20]).unwrap();
+        } else {
+            store.down.store(true, Ordering::SeqCst);
+            assert!(changes.apply(event("a"), put("a")).await.is_err());
+            drop(changes);
+        }
+        let changes = start(&dir, real.clone()).await;
+        let outcome = if happened {
+            "outcome settled_done"
+        } else {
+            "outcome settled_not_done"
+        };
+        assert_eq!(log(&dir), ["intent", "outcome done", "intent", outcome]);
+        assert!(changes.verify().await.unwrap().dangling.is_empty());
+        drop(changes);
+        start(&dir, real.clone()).await;
+        assert_eq!(log(&dir).len(), 4, "once");
+        assert_eq!(ops(&real).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_goes_away_does_not_stop_its_change() {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(Faulty {
+        delay: Duration::from_millis(50),
+        ..Arc::into_inner(Faulty::new(embedded(&dir))).unwrap()
+    });
+    let changes = start(&dir, store.clone()).await;
+    let gave_up = tokio::time::timeout(
+        Duration::from_millis(20),
+        changes.apply(event("a"), put("a")),
+    )
+    .await;
+    assert!(gave_up.is_err());
+    let done = async {
+        while log(&dir) != ["intent", "outcome done"] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), done)
+        .await
+        .expect("the change went on");
+    assert!(store.get("a").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_stops_the_start_until_the_loss_is_accepted() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let changes = start(&dir, store.clone()).await;
+    for i in 0..3 {
+        changes
+            .apply(event("a"), put(&format!("a/{i}")))
+            .await
+            .unwrap();
+    }
+    drop(changes);
+    let path = log_path(dir.path(), ID);
+    let text = std::fs::read_to_string(&path).unwrap();
+    for lines in [0, 2, 4] {
+        let kept: String = text
+            .lines()
+            .take(lines)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        std::fs::write(&path, kept).unwrap();
+        let error = unsettled(&dir, store.clone())
+            .settle(NOW_MS)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ChangeError::Audit(AuditError::Broken { .. })),
+            "{lines}: {error}"
+        );
+        assert!(
+            error.to_string().contains("its end was cut off"),
+            "{lines}: {error}"
+        );
+    }
+    std::fs::remove_file(&path).unwrap();
+    let changes = unsettled(&dir, store.clone());
+    changes.settle_accepting_loss(NOW_MS).await.unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("audit_loss_accepted") && text.contains("the store knows of record 5"),
+        "{text}"
+    );
+    drop(changes);
+    let changes = start(&dir, store.clone()).await;
+    changes.apply(event("b"), put("b")).await.unwrap();
+    assert!(changes.verify().await.unwrap().intact);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_changes_at_once() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let changes = start(&dir, store.clone()).await;
+    let many: Vec<_> = (0..200)
+        .map(|i| {
+            let changes = changes.clone();
+            // Each key is wanted twice.
+            tokio::spawn(async move {
+                changes
+                    .apply(event("k"), put(&format!("k/{}", i / 2)))
+                    .await
+                    .is_ok()
+            })
+        })
+        .collect();
+    let mut done = 0;
+    for change in many {
+        done += u32::from(change.await.unwrap());
+    }
+    assert_eq!(done, 100);
+    assert_eq!(list_all(&*store, "k/").await.unwrap().len(), 100);
+    let log = log(&dir);
+    assert_eq!(
+        log.iter().filter(|line| *line == "outcome done").count(),
+        100
+    );
+    assert_eq!(
+        log.iter()
+            .filter(|line| *line == "outcome not_done")
+            .count(),
+        100
+    );
+    drop(changes);
+    start(&dir, store).await;
+}

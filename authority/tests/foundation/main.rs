@@ -1,0 +1,11 @@
+//! What the authority stands on: the store, sealing, the audit log, the CA, and a cluster's first step.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers are outside of test functions.
+
+mod audit;
+mod ca;
+mod changes;
+mod init;
+mod seal;
+mod store;
+mod store_conformance;
+mod support;

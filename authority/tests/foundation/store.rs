@@ -1,0 +1,93 @@
+//! The embedded store beyond what every store has to do: its file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use cattery_authority::store::{Embedded, Store, StoreError, Transaction};
+use tempfile::TempDir;
+
+use crate::store_conformance::conforms;
+use crate::support::embedded;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_store_conforms() {
+    let dir = TempDir::new().unwrap();
+    let count = std::sync::atomic::AtomicU32::new(0);
+    conforms(|| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let store = Embedded::create(dir.path().join(number.to_string())).unwrap();
+        async { Arc::new(store) as Arc<dyn Store> }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_opening_again() {
+    let dir = TempDir::new().unwrap();
+    let revision = embedded(&dir)
+        .commit(Transaction::new().put("a", "1"))
+        .await
+        .unwrap();
+    let store = embedded(&dir);
+    let entry = store.get("a").await.unwrap().unwrap();
+    assert_eq!(
+        (entry.value.as_slice(), entry.revision),
+        (&b"1"[..], revision)
+    );
+    assert_eq!(
+        store
+            .commit(Transaction::new().put("b", "1"))
+            .await
+            .unwrap(),
+        revision + 1
+    );
+}
+
+#[tokio::test]
+async fn one_at_a_time_can_open_it() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let path = dir.path().join("store.redb");
+    let error = Embedded::open(&path).err().unwrap();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("stop the other one"));
+    drop(store);
+    Embedded::open(&path).unwrap();
+}
+
+#[test]
+fn its_file_is_the_owners_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("s");
+    drop(Embedded::create(&path).unwrap());
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let error = Embedded::open(&path).err().unwrap();
+    assert!(
+        matches!(error, StoreError::Exposed { mode: 0o640, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("s");
+    let error = Embedded::open(&path).err().unwrap();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    for content in [Vec::new(), b"not a database".to_vec(), vec![0; 100_000]] {
+        fs::write(&path, &content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let error = Embedded::open(&path).err().unwrap();
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+        assert_eq!(fs::read(&path).unwrap(), content);
+        assert!(
+            matches!(Embedded::create(&path), Err(StoreError::Unavailable(_))),
+            "nothing is overwritten"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! Helpers that several of these tests use.
+
+use std::process::{Child, Command};
+use std::sync::Arc;
+
+use cattery_authority::audit::{Action, Event};
+use cattery_authority::store::{Embedded, Store};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+
+/// Some time in 2026.
+pub(crate) const NOW: u64 = 1_790_000_000;
+pub(crate) const NOW_MS: u64 = NOW * 1000;
+
+pub(crate) fn event(subject: &str) -> Event {
+    Event::new(
+        NOW_MS,
+        "req-1",
+        "operator/eve",
+        Action::ServiceAdded,
+        subject,
+    )
+}
+
+pub(crate) fn embedded(dir: &tempfile::TempDir) -> Arc<dyn Store> {
+    let path = dir.path().join("store.redb");
+    let store = if path.exists() {
+        Embedded::open(path)
+    } else {
+        Embedded::create(path)
+    };
+    Arc::new(store.unwrap())
+}
+
+/// A key, and a request that asks for whatever `ask` sets.
+pub(crate) fn csr(ask: impl FnOnce(&mut CertificateParams)) -> (KeyPair, Vec<u8>) {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = CertificateParams::default();
+    ask(&mut params);
+    let der = params.serialize_request(&key).unwrap().der().to_vec();
+    (key, der)
+}
+
+pub(crate) fn plain_csr() -> Vec<u8> {
+    csr(|_| {}).1
+}
+
+/// The variable that tells a test that it is the child, and where its files are.
+const CHILD: &str = "CATTERY_TEST_CHILD";
+
+/// In a child that [`spawn_child`] started: its directory.
+pub(crate) fn child_dir() -> Option<std::path::PathBuf> {
+    std::env::var_os(CHILD).map(Into::into)
+}
+
+/// Runs one test of this program again, in a process of its own; `prefix` is a shell command line that starts it.
+pub(crate) fn spawn_child(test: &str, dir: &std::path::Path, prefix: &str) -> Child {
+    let program = std::env::current_exe().unwrap();
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!("{prefix} exec \"$0\" --exact {test} --nocapture"))
+        .arg(program)
+        .env(CHILD, dir)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
