@@ -14,7 +14,7 @@ pub(crate) struct Snapshot {
 
 /// What there is to sign with for one service.
 pub(crate) enum Held {
-    Key(UserKey),
+    Key(Box<UserKey>),
     /// From an agent, which keeps the key: a token to narrow.
     Token {
         text: Zeroizing<String>,

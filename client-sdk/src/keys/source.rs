@@ -193,7 +193,10 @@ impl Authority {
 impl From<IssuedKeys> for Fetched {
     fn from(issued: IssuedKeys) -> Self {
         let held = issued.keys.into_iter().map(|(service, result)| {
-            let held = result.map_or_else(|why| Held::Refused(why.to_string()), Held::Key);
+            let held = result.map_or_else(
+                |why| Held::Refused(why.to_string()),
+                |key| Held::Key(Box::new(key)),
+            );
             (service, held)
         });
         Self {

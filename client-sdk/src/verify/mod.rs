@@ -2,6 +2,7 @@
 //!
 //! Put it outermost, where the path is still the one that was sent: routers that nest cut it.
 
+mod body;
 mod caller;
 mod facts;
 mod in_process;
@@ -11,6 +12,7 @@ mod refusal;
 mod through_agent;
 mod verifier;
 
+pub use body::{DigestBody, DigestBodyLayer};
 pub use caller::Caller;
 pub use facts::{ClientCertSha256, SourceAddr};
 pub use layer::{Verify, VerifyLayer};

@@ -5,8 +5,9 @@ use std::{convert::Infallible, sync::atomic::Ordering};
 use bytes::Bytes;
 use cattery_sdk::{
     Client, MintOptions,
+    body::BodySha256,
     sign::{SignLayer, Signer},
-    verify::{Caller, Verifier, VerifyLayer},
+    verify::{Caller, DigestBodyLayer, Verifier, VerifyLayer},
 };
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::Full;
@@ -203,6 +204,33 @@ async fn a_bound_token_is_good_for_its_request_alone() {
     let mut nameless = Request::get("/albums").body(()).unwrap();
     assert!(signer.sign(&mut nameless).is_err());
     assert!(signer.authority("photos.test").sign(&mut nameless).is_ok());
+}
+
+#[tokio::test]
+async fn a_token_can_be_bound_to_a_body() {
+    let world = World::start().await;
+    let signer = world.signer().bound_to_request();
+    let post = |body: &'static str| {
+        let mut request = get("/albums");
+        *request.body_mut() = Body::from(body);
+        request
+    };
+    let mut signed = post("cat.jpg");
+    signed.extensions_mut().insert(BodySha256::of(b"cat.jpg"));
+    signer.sign(&mut signed).unwrap();
+    *signed.extensions_mut() = http::Extensions::new();
+    for upstream in world.upstreams().await {
+        assert_eq!(answer(&upstream, signed.clone()).await.0, 403); // nobody knows the body
+        let upstream = BoxCloneService::new(DigestBodyLayer::new(10).layer(upstream));
+        assert_eq!(answer(&upstream, signed.clone()).await.0, 200);
+        let mut other = post("dog.jpg");
+        *other.headers_mut() = signed.headers().clone();
+        assert_eq!(answer(&upstream, other).await.0, 403);
+        assert_eq!(
+            answer(&upstream, post("a body that is too long")).await.0,
+            413
+        );
+    }
 }
 
 #[tokio::test]

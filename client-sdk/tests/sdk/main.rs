@@ -5,4 +5,5 @@
 mod agent;
 mod authority;
 mod client;
+mod grpc;
 mod layers;

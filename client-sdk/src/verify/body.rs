@@ -1,0 +1,92 @@
+//! Reading a body whole before the token is verified, for tokens that are bound to it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tower::BoxError;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::body::BodySha256;
+
+/// Buffers each body and sets [`BodySha256`] for the [`VerifyLayer`](super::VerifyLayer) inside it. Strangers make it buffer as
+/// well: keep the limit low. A longer body is answered with 413, one that breaks off with 400.
+#[derive(Clone, Copy, Debug)]
+pub struct DigestBodyLayer {
+    limit: usize,
+}
+
+/// The service that [`DigestBodyLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct DigestBody<S> {
+    inner: S,
+    limit: usize,
+}
+
+impl DigestBodyLayer {
+    /// Bodies of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { limit }
+    }
+}
+
+impl<S> Layer<S> for DigestBodyLayer {
+    type Service = DigestBody<S>;
+
+    fn layer(&self, inner: S) -> DigestBody<S> {
+        DigestBody {
+            inner,
+            limit: self.limit,
+        }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for DigestBody<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + From<Bytes> + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let limit = self.limit;
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            match Limited::new(body, limit).collect().await {
+                Ok(body) => {
+                    let body = body.to_bytes();
+                    parts.extensions.insert(BodySha256::of(&body));
+                    inner.call(Request::from_parts(parts, body.into())).await
+                }
+                Err(error) => {
+                    let mut response = Response::new(R::default());
+                    *response.status_mut() = if error.is::<LengthLimitError>() {
+                        StatusCode::PAYLOAD_TOO_LARGE
+                    } else {
+                        StatusCode::BAD_REQUEST
+                    };
+                    Ok(response)
+                }
+            }
+        })
+    }
+}
