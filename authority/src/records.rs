@@ -220,6 +220,13 @@ pub struct AgentRecord {
     pub handed_out: Vec<String>,
 }
 
+impl AgentRecord {
+    /// Whether it has not been thrown out.
+    pub fn has_access(&self) -> bool {
+        self.state == DeviceState::Active
+    }
+}
+
 /// Whether an enrolled device has access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -40,7 +40,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// One day: a working day with a margin, so that a user fetches keys once a day, and what leaks is worth little tomorrow.
 pub const DEFAULT_MAX_LEASE: Duration = DAY;
 /// A draining epoch lives as long as the greatest lease: more than this would keep old root keys about for too long.
-const MAX_LEASE: Duration = Duration::from_secs(90 * 24 * 3600);
+pub(crate) const MAX_LEASE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Three days: agents renew at half of it, so an authority may be away for a day and a half before any agent notices.
 const DEFAULT_AGENT_CERTIFICATE: Duration = Duration::from_secs(3 * 24 * 3600);
 /// Three months: an operator may be on leave, and nobody can let the last admin in again. Revoking is at once.
@@ -141,6 +141,14 @@ pub enum ConfigError {
         /// Line, column and what is wrong.
         problem: String,
     },
+    /// An option that stands for a setting is wrong.
+    #[error("{option}: {problem}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// Settings are wrong.
     #[error("{}: {}", path.display(), problems.join("; "))]
     Settings {
@@ -205,6 +213,19 @@ impl Config {
             (Some(config), problems) if problems.is_empty() => Ok(config),
             (_, problems) => Err(ConfigError::Settings { path, problems }),
         }
+    }
+
+    /// Listens elsewhere than the file says.
+    ///
+    /// # Errors
+    /// Not HOST:PORT.
+    pub fn listen_on(&mut self, address: &str) -> Result<(), ConfigError> {
+        let problem = |problem| ConfigError::Option {
+            option: "--listen",
+            problem,
+        };
+        self.listen = values::host_port(&address.into()).map_err(problem)?;
+        Ok(())
     }
 
     /// `None` only where a problem was reported.

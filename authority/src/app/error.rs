@@ -1,0 +1,141 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::audit::{AuditError, ChangeError};
+use crate::ca::CaError;
+use crate::failure::Failure;
+use crate::records::RecordError;
+use crate::seal::SealError;
+use crate::store::StoreError;
+
+/// Why an authority does not start, on one line with what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// `authority.toml` and the store are of different clusters.
+    #[error(
+        "the store in {} is of cluster {store}, but authority.toml says {config}: put the two that belong together into one directory",
+        dir.display()
+    )]
+    OtherCluster {
+        /// The authority's directory.
+        dir: PathBuf,
+        /// The cluster of the store.
+        store: String,
+        /// The cluster of the configuration.
+        config: String,
+    },
+    /// `authority.toml` and the store have different trust domains.
+    #[error(
+        "the store's trust domain is `{store}`, but authority.toml says `{config}`: correct trust_domain"
+    )]
+    OtherTrustDomain {
+        /// That of the store.
+        store: String,
+        /// That of the configuration.
+        config: String,
+    },
+    /// The store is of a newer version.
+    #[error(
+        "the store has the format {found}, and this version knows {known}: run the newer version"
+    )]
+    Format {
+        /// The store's.
+        found: u32,
+        /// This version's.
+        known: u32,
+    },
+    /// The store holds no cluster.
+    #[error("the store in {} holds no cluster: run `cattery init` first", dir.display())]
+    NoCluster {
+        /// The authority's directory.
+        dir: PathBuf,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {}", why_not(source))]
+    Listen {
+        /// As configured.
+        address: String,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Clients cannot be told where the authority is.
+    #[error(
+        "authority.toml listens on {listen}, which is no address to connect to: list in `addresses` where others reach this authority"
+    )]
+    Advertise {
+        /// What it listens on.
+        listen: String,
+    },
+    /// A passphrase for a store that takes a key file.
+    #[error(
+        "this store opens with a key file, not a passphrase: leave out the passphrase, or correct [unseal] in authority.toml"
+    )]
+    NoPassphraseNeeded,
+    /// The unseal socket's path does not fit.
+    #[error("the path {} has {len} bytes, and a socket's may have {most}: choose a directory with a shorter path", path.display())]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// Its bytes.
+        len: usize,
+        /// What fits.
+        most: usize,
+    },
+    /// A file in the directory cannot be written.
+    #[error("cannot make {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The TLS configuration is not one.
+    #[error("cannot serve TLS with the authority's own certificate")]
+    Tls(#[from] rustls::Error),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store stays sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The audit log does not open.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// What a crash left behind cannot be settled.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The CA does not load.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Something in here failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Failure> for StartError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error.into(),
+            Failure::Audit(error) => error.into(),
+            Failure::Record(error) => error.into(),
+            Failure::Seal(error) => error.into(),
+            other => Self::Failed(crate::failure::chain(&other)),
+        }
+    }
+}
+
+fn why_not(error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program has this port: stop it, or choose another one with `listen` or --listen (port 0 takes a free one)"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: correct `listen`",
+        io::ErrorKind::PermissionDenied => "ports below 1024 take a privilege: choose a higher one",
+        _ => return error.to_string(),
+    };
+    remedy.to_owned()
+}

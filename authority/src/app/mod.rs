@@ -1,0 +1,163 @@
+//! Starting and stopping an authority, in a process of its own or inside another one's.
+
+mod error;
+mod identity;
+mod listen;
+mod open;
+mod socket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, Unseal};
+use crate::rpc::{UnsealService, serve_local};
+use crate::seal::{KeyFile, Passphrase};
+use open::Opener;
+
+pub use error::StartError;
+pub use socket::socket_path;
+
+/// The file in the authority's directory that holds HOST:PORT of the listener while it is open.
+pub const ADDRESS_FILE: &str = "authority.addr";
+
+/// How long calls that are under way may take when the authority stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// An authority.
+pub struct App;
+
+/// A started authority. Stops when it is dropped; [`shutdown`](Running::shutdown) also waits for it.
+pub struct Running {
+    local_addr: SocketAddr,
+    open: watch::Receiver<bool>,
+    stop: Stop,
+    tasks: TaskTracker,
+    _stop_on_drop: DropGuard,
+}
+
+/// How the tasks of an authority end.
+#[derive(Clone)]
+pub(crate) struct Stop {
+    /// Nothing new; what is under way goes on.
+    pub(crate) drain: CancellationToken,
+    /// Nothing at all.
+    pub(crate) kill: CancellationToken,
+    /// Something ended that never should.
+    pub(crate) failed: CancellationToken,
+}
+
+impl App {
+    /// Starts the authority whose directory the configuration names. It is open when this returns, unless its store takes
+    /// a passphrase and there is none yet: then it waits for [`Unseal`](cattery_proto::v1::unseal_server::Unseal) on
+    /// [`socket_path`], and its port refuses connections until then.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what to do.
+    pub async fn start(
+        config: Config,
+        passphrase: Option<Zeroizing<String>>,
+    ) -> Result<Running, StartError> {
+        let drain = CancellationToken::new();
+        let stop = Stop {
+            drain: drain.clone(),
+            kill: CancellationToken::new(),
+            failed: CancellationToken::new(),
+        };
+        let stop_on_drop = drain.drop_guard();
+        let tasks = TaskTracker::new();
+        let unseal = config.unseal.clone();
+        let opener = Opener::new(config, stop.clone(), tasks.clone()).await?;
+        let (local_addr, open) = (opener.local_addr(), opener.watch());
+        match (unseal, passphrase) {
+            (Unseal::KeyFile(path), None) => opener.open(KeyFile::read(path)?).await?,
+            (Unseal::KeyFile(_), Some(_)) => return Err(StartError::NoPassphraseNeeded),
+            (Unseal::Passphrase, Some(passphrase)) => {
+                opener.open(Passphrase::new(passphrase)).await?;
+                serve_socket(opener, &stop, &tasks)?;
+            }
+            (Unseal::Passphrase, None) => serve_socket(opener, &stop, &tasks)?,
+        }
+        Ok(Running {
+            local_addr,
+            open,
+            stop,
+            tasks,
+            _stop_on_drop: stop_on_drop,
+        })
+    }
+}
+
+fn serve_socket(opener: Opener, stop: &Stop, tasks: &TaskTracker) -> Result<(), StartError> {
+    let socket = socket::Socket::bind(opener.dir())?;
+    if !*opener.watch().borrow() {
+        tracing::warn!(
+            socket = %socket.path().display(),
+            "sealed: unseal with `cattery-authority unseal --dir {}`", opener.dir().display()
+        );
+    }
+    let health = opener.health().clone();
+    let (drain, stop) = (stop.drain.clone(), stop.clone());
+    tasks.spawn(async move {
+        let (listener, _path) = socket.into_parts();
+        let served = serve_local(UnsealService(Arc::new(opener)), &health, listener, drain);
+        tokio::select! {
+            result = served => stop.check("the unseal socket", &result),
+            () = stop.kill.cancelled() => {}
+        }
+    });
+    Ok(())
+}
+
+impl Running {
+    /// Where it listens, or will once it is open.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Whether it waits to be unsealed.
+    pub fn is_sealed(&self) -> bool {
+        !*self.open.borrow()
+    }
+
+    /// Returns once it is open.
+    pub async fn opened(&self) {
+        // Ends early only when the authority stops.
+        let _ = self.open.clone().wait_for(|open| *open).await;
+    }
+
+    /// Returns when it can serve no longer; its log has the reason.
+    pub async fn failed(&self) {
+        self.stop.failed.cancelled().await;
+    }
+
+    /// Takes no more calls, ends those that are under way, and stops.
+    pub async fn shutdown(self) {
+        self.tasks.close();
+        self.stop.drain.cancel();
+        if timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some calls did not end in time and are cut off");
+            self.stop.kill.cancel();
+            self.tasks.wait().await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl Stop {
+    fn check<E: std::error::Error>(&self, what: &str, result: &Result<(), E>) {
+        if let Err(error) = result {
+            tracing::error!(what, error = %crate::failure::chain(error), "ended");
+        }
+        if !self.drain.is_cancelled() {
+            tracing::error!(what, "ended, and the authority with it");
+            self.failed.cancel();
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! From a directory to an open authority, in the one order that is safe.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+use tonic::async_trait;
+use tonic_health::server::HealthReporter;
+use zeroize::Zeroizing;
+
+use super::identity::Identity;
+use super::listen::Bound;
+use super::socket::Removed;
+use super::{ADDRESS_FILE, StartError, Stop};
+use crate::act::{Act, now_ms};
+use crate::audit::{Action, Audit, AuditError, Changes};
+use crate::ca::Ca;
+use crate::cluster::Authority;
+use crate::config::Config;
+use crate::init::{AUDIT_DIR, STORE_FILE};
+use crate::records::{ClusterRecord, FORMAT, Record as _, key};
+use crate::registry::Registry;
+use crate::rootkeys::RootKeys;
+use crate::rpc;
+use crate::seal::{self, Passphrase, UnsealMethod};
+use crate::store::{Embedded, Store, StoreError};
+use crate::tls;
+
+/// How long another process may take to let go of the store and the log: one that is being replaced, say.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// All that can be had while the authority is sealed.
+pub(super) struct Opener {
+    config: Config,
+    cluster: ClusterRecord,
+    store: Arc<dyn Store>,
+    health: HealthReporter,
+    stop: Stop,
+    tasks: TaskTracker,
+    local_addr: SocketAddr,
+    addresses: Vec<String>,
+    bound: Mutex<Bound>,
+    open: watch::Sender<bool>,
+}
+
+impl Opener {
+    /// Takes the store and the port of this configuration, and checks that all belongs together.
+    pub(super) async fn new(
+        config: Config,
+        stop: Stop,
+        tasks: TaskTracker,
+    ) -> Result<Self, StartError> {
+        let path = config.dir.join(STORE_FILE);
+        let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
+        let store: Arc<dyn Store> =
+            Arc::new(patiently(move || Embedded::open(&path), in_use).await?);
+        let cluster = check_cluster(&config, &*store).await?;
+        let bound = Bound::take(&config.listen).await?;
+        let local_addr = bound.local_addr();
+        let health = HealthReporter::new();
+        rpc::report(&health, false).await;
+        Ok(Self {
+            addresses: advertised(&config, local_addr)?,
+            config,
+            cluster,
+            store,
+            health,
+            stop,
+            tasks,
+            local_addr,
+            bound: Mutex::new(bound),
+            open: watch::Sender::new(false),
+        })
+    }
+
+    pub(super) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.config.dir
+    }
+
+    pub(super) fn health(&self) -> &HealthReporter {
+        &self.health
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<bool> {
+        self.open.subscribe()
+    }
+
+    /// Unseals the store and serves. Does nothing when it is open; when it fails, it can be tried again.
+    pub(super) async fn open(&self, method: impl UnsealMethod + 'static) -> Result<(), StartError> {
+        let mut bound = self.bound.lock().await;
+        if *self.open.borrow() {
+            return Ok(());
+        }
+        let store = self.store.clone();
+        let sealer = Arc::new(seal::unseal(&*store, method).await?);
+        let ca = Ca::load(&*store, &sealer).await?;
+        let changes = self.open_audit().await?;
+        let audit = changes.audit().clone();
+        let identity = Identity::issue(&ca, &self.config.authority_id, &audit).await?;
+        let authority = Arc::new(Authority {
+            registry: Registry::new(store.clone(), changes),
+            root_keys: RootKeys::new(store, sealer),
+            config: self.config.clone(),
+            cluster: self.cluster.clone(),
+            addresses: self.addresses.clone(),
+            certificate_not_after: identity.not_after(),
+            ca,
+        });
+        self.check_epochs(&authority).await?;
+        let act = Act::new(
+            String::new(),
+            format!("authority/{}", self.config.authority_id),
+        );
+        let started = act
+            .event(Action::AuthorityStarted, act.actor.as_str())
+            .field("version", env!("CARGO_PKG_VERSION"));
+        audit.append(started).await?;
+
+        let address_file = self.write_address()?;
+        let listener = bound.listen()?;
+        let incoming = tls::incoming(
+            listener,
+            identity.config(),
+            self.cluster.trust_domain.clone(),
+            &self.stop,
+        );
+        rpc::report(&self.health, true).await;
+        self.open.send_replace(true);
+        tracing::info!(
+            cluster = %self.cluster.cluster_id,
+            authority = self.config.authority_id,
+            "listening on {}", self.local_addr
+        );
+        self.spawn_renewal(identity, authority.clone());
+        self.spawn_server(authority, incoming, address_file);
+        Ok(())
+    }
+
+    async fn open_audit(&self) -> Result<Changes, StartError> {
+        let (dir, id) = (
+            self.config.dir.join(AUDIT_DIR),
+            self.config.authority_id.clone(),
+        );
+        let in_use = |error: &AuditError| matches!(error, AuditError::InUse { .. });
+        let (audit, dangling) = patiently(move || Audit::open(&dir, &id), in_use).await?;
+        let changes = Changes::new(self.store.clone(), audit, dangling);
+        changes.settle(now_ms()).await?;
+        Ok(changes)
+    }
+
+    /// An authority that cannot issue must not say that it serves.
+    async fn check_epochs(&self, authority: &Authority) -> Result<(), StartError> {
+        authority.registry.active_epoch().await?;
+        for epoch in authority.registry.live_epochs().await? {
+            authority.root_keys.load(epoch.number).await?;
+        }
+        Ok(())
+    }
+
+    fn write_address(&self) -> Result<Removed, StartError> {
+        let path = self.config.dir.join(ADDRESS_FILE);
+        let new = path.with_extension("new");
+        std::fs::write(&new, format!("{}\n", self.local_addr))
+            .and_then(|()| std::fs::rename(&new, &path))
+            .map_err(|source| StartError::File {
+                path: path.clone(),
+                source,
+            })?;
+        Ok(Removed::new(path))
+    }
+
+    fn spawn_renewal(&self, identity: Identity, authority: Arc<Authority>) {
+        let drain = self.stop.drain.clone();
+        self.tasks.spawn(async move {
+            let Authority {
+                ca,
+                config,
+                registry,
+                ..
+            } = &*authority;
+            let kept = identity.keep(ca, &config.authority_id, registry.audit());
+            drain.run_until_cancelled(kept).await;
+        });
+    }
+
+    fn spawn_server(
+        &self,
+        authority: Arc<Authority>,
+        incoming: tls::Incoming,
+        address_file: Removed,
+    ) {
+        let (stop, health) = (self.stop.clone(), self.health.clone());
+        self.tasks.spawn(async move {
+            let drain = stop.drain.clone();
+            let result = rpc::serve(authority, &health, incoming, drain).await;
+            drop(address_file);
+            rpc::report(&health, false).await;
+            stop.check("the server", &result);
+        });
+    }
+}
+
+#[async_trait]
+impl rpc::Open for Arc<Opener> {
+    type Error = StartError;
+
+    async fn open(&self, passphrase: Zeroizing<String>) -> Result<(), StartError> {
+        // On a task of its own: whoever asked may stop waiting in the middle.
+        let opener = self.clone();
+        let opened = async move { Opener::open(&opener, Passphrase::new(passphrase)).await };
+        tokio::spawn(opened)
+            .await
+            .unwrap_or_else(|error| Err(StartError::Failed(error.to_string())))
+    }
+}
+
+/// What is opened blocks while it is read, so that is done where it may.
+async fn patiently<T, E>(
+    open: impl Fn() -> Result<T, E> + Clone + Send + 'static,
+    in_use: impl Fn(&E) -> bool,
+) -> Result<T, StartError>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    StartError: From<E>,
+{
+    let began = Instant::now();
+    loop {
+        match spawn_blocking(open.clone()).await {
+            Ok(Err(error)) if in_use(&error) && began.elapsed() < LOCK_PATIENCE => {
+                sleep(LOCK_PAUSE).await;
+            }
+            Ok(other) => return Ok(other?),
+            Err(error) => return Err(StartError::Failed(error.to_string())),
+        }
+    }
+}
+
+async fn check_cluster(config: &Config, store: &dyn Store) -> Result<ClusterRecord, StartError> {
+    let entry = store.get(key::CLUSTER).await?;
+    let entry = entry.ok_or_else(|| StartError::NoCluster {
+        dir: config.dir.clone(),
+    })?;
+    let cluster = ClusterRecord::decode(&entry.value)?;
+    if cluster.format > FORMAT {
+        return Err(StartError::Format {
+            found: cluster.format,
+            known: FORMAT,
+        });
+    }
+    if cluster.cluster_id != config.cluster_id {
+        return Err(StartError::OtherCluster {
+            dir: config.dir.clone(),
+            store: cluster.cluster_id.to_string(),
+            config: config.cluster_id.to_string(),
+        });
+    }
+    if cluster.trust_domain != config.trust_domain {
+        return Err(StartError::OtherTrustDomain {
+            store: cluster.trust_domain,
+            config: config.trust_domain.clone(),
+        });
+    }
+    Ok(cluster)
+}
+
+fn advertised(config: &Config, local: SocketAddr) -> Result<Vec<String>, StartError> {
+    match config.addresses.as_slice() {
+        [] if local.ip().is_unspecified() => Err(StartError::Advertise {
+            listen: config.listen.clone(),
+        }),
+        [] => Ok(vec![local.to_string()]),
+        addresses => Ok(addresses.to_vec()),
+    }
+}

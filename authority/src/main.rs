@@ -1,0 +1,44 @@
+//! `cattery-authority`: runs the authority of a cluster.
+#![forbid(unsafe_code)]
+
+mod commands;
+
+use std::process::ExitCode;
+
+use cattery_authority::logging;
+use clap::Parser as _;
+use commands::{Command, Program};
+
+fn main() -> ExitCode {
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(problem) => return commands::usage(&problem),
+    };
+    match story(program.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            commands::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn story(command: Command) -> anyhow::Result<()> {
+    cattery_locked::harden_process()?;
+    match command {
+        Command::Run(run) => {
+            let config = run.config()?;
+            let passphrase = run.passphrase()?;
+            logging::start(&config.log)?;
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(commands::serve(config, passphrase))
+        }
+        Command::Unseal(place) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(commands::unseal(&place)),
+        Command::Config(config) => config.check(),
+    }
+}

@@ -1,0 +1,44 @@
+use super::Registry;
+use crate::failure::Failure;
+use crate::records::{EpochRecord, EpochState, LeastVersionRecord, key};
+
+/// Revocations by version are told for as long as a key of the old version could live at most: the greatest lease that
+/// any configuration allows, and a day for clocks.
+const TOLD_FOR: u64 = crate::config::MAX_LEASE.as_secs() + 24 * 3600;
+
+impl Registry {
+    /// All epochs, oldest first.
+    pub(crate) async fn epochs(&self) -> Result<Vec<EpochRecord>, Failure> {
+        let all = self.list::<EpochRecord>(key::EPOCHS).await?;
+        Ok(all.into_iter().map(|stored| stored.record).collect())
+    }
+
+    /// Those whose keys agents hold, oldest first.
+    pub(crate) async fn live_epochs(&self) -> Result<Vec<EpochRecord>, Failure> {
+        let mut epochs = self.epochs().await?;
+        epochs.retain(|epoch| epoch.state.is_live());
+        Ok(epochs)
+    }
+
+    /// The one that user keys are issued from.
+    pub(crate) async fn active_epoch(&self) -> Result<EpochRecord, Failure> {
+        let active = self.epochs().await?.into_iter().rev();
+        let mut active = active.filter(|epoch| epoch.state == EpochState::Active);
+        active
+            .next()
+            .ok_or(Failure::Broken("the store has no active epoch"))
+    }
+
+    /// Principals whose keys below a version agents have to refuse.
+    pub(crate) async fn least_versions(
+        &self,
+        now: u64,
+    ) -> Result<Vec<LeastVersionRecord>, Failure> {
+        let all = self.list::<LeastVersionRecord>(key::LEAST_VERSIONS).await?;
+        Ok(all
+            .into_iter()
+            .map(|stored| stored.record)
+            .filter(|least| least.raised_at.saturating_add(TOLD_FOR) > now)
+            .collect())
+    }
+}

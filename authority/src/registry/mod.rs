@@ -1,0 +1,131 @@
+//! The rules of what the store holds: who is registered, who may do what, and how that changes.
+//!
+//! Every change is one transaction that rests on all that was read to decide it, and goes through the audit log.
+
+mod agents;
+mod api_keys;
+mod epochs;
+mod grants;
+mod join_tokens;
+mod operators;
+mod services;
+mod users;
+
+use std::sync::Arc;
+
+use crate::audit::{Audit, Changes, Event, VerifyReport};
+use crate::failure::Failure;
+use crate::records::Record;
+use crate::store::{Revision, Store, Transaction, list_all};
+
+pub(crate) use agents::Device;
+pub(crate) use api_keys::{ApiKeyState, Proven};
+pub(crate) use grants::Grantee;
+pub(crate) use join_tokens::{Enrolled, Join, Lifetimes};
+
+/// How often a change is decided anew when others change the same thing, before the caller is told to.
+const ATTEMPTS: usize = 5;
+
+/// A record as it was read.
+pub(crate) struct Stored<R> {
+    pub(crate) key: String,
+    pub(crate) record: R,
+    pub(crate) revision: Revision,
+}
+
+/// All records of a cluster.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    store: Arc<dyn Store>,
+    changes: Changes,
+}
+
+impl Registry {
+    pub(crate) fn new(store: Arc<dyn Store>, changes: Changes) -> Self {
+        Self { store, changes }
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        self.changes.audit()
+    }
+
+    pub(crate) async fn get<R: Record>(&self, key: &str) -> Result<Option<Stored<R>>, Failure> {
+        let Some(entry) = self.store.get(key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Stored {
+            record: R::decode(&entry.value)?,
+            revision: entry.revision,
+            key: entry.key,
+        }))
+    }
+
+    pub(crate) async fn list<R: Record>(&self, prefix: &str) -> Result<Vec<Stored<R>>, Failure> {
+        list_all(&*self.store, prefix)
+            .await?
+            .into_iter()
+            .map(|entry| {
+                Ok(Stored {
+                    record: R::decode(&entry.value)?,
+                    revision: entry.revision,
+                    key: entry.key,
+                })
+            })
+            .collect()
+    }
+
+    /// Checks this authority's audit log from its first record to its last.
+    pub(crate) async fn verify_audit(&self) -> Result<VerifyReport, Failure> {
+        Ok(self.changes.verify().await?)
+    }
+
+    /// A change that the audit log has.
+    async fn change(&self, event: Event, transaction: Transaction) -> Result<(), Failure> {
+        self.changes.apply(event, transaction).await?;
+        Ok(())
+    }
+
+    /// A change that is not worth an audit record.
+    async fn note(&self, transaction: Transaction) -> Result<(), Failure> {
+        self.store.commit(transaction).await?;
+        Ok(())
+    }
+}
+
+impl Transaction {
+    /// Only if this is as it was read.
+    fn rests_on<R>(self, stored: &Stored<R>) -> Self {
+        self.unchanged(&stored.key, stored.revision)
+    }
+
+    /// Only if this is as it was read, or still not there.
+    fn rests_on_all_of<R>(self, key: &str, stored: Option<&Stored<R>>) -> Self {
+        match stored {
+            Some(stored) => self.rests_on(stored),
+            None => self.absent(key),
+        }
+    }
+
+    fn save(self, key: &str, record: &impl Record) -> Self {
+        self.put(key, record.encode())
+    }
+}
+
+/// Reads, decides and changes, again from the start while others change what it rests on.
+pub(crate) async fn decide<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(Failure::Contended) => {}
+            other => return other,
+        }
+    }
+    attempt().await
+}
+
+/// Lower-case hex of random bytes: a new id for an agent or a device.
+fn new_device_id() -> Result<String, Failure> {
+    Ok(hex::encode(crate::act::random::<16>()?))
+}

@@ -1,0 +1,75 @@
+//! The root keys: nothing else in any program of the project ever holds one.
+//!
+//! They are in locked memory from their first use on, and leave this module only as keys of services.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cattery_core::{RootKey, ServiceKey, ServiceName};
+use cattery_locked::Locked;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::records::key;
+use crate::seal::Sealer;
+use crate::store::Store;
+
+type Held = BTreeMap<u32, Arc<Locked<RootKey>>>;
+
+/// Root keys by epoch.
+pub(crate) struct RootKeys {
+    store: Arc<dyn Store>,
+    sealer: Arc<Sealer>,
+    held: RwLock<Held>,
+}
+
+impl RootKeys {
+    pub(crate) fn new(store: Arc<dyn Store>, sealer: Arc<Sealer>) -> Self {
+        Self {
+            store,
+            sealer,
+            held: RwLock::default(),
+        }
+    }
+
+    /// S of one service in one epoch.
+    pub(crate) async fn service_key(
+        &self,
+        epoch: u32,
+        service: &ServiceName,
+        generation: u32,
+    ) -> Result<ServiceKey, Failure> {
+        Ok(self.root(epoch).await?.service_key(service, generation))
+    }
+
+    /// Takes a root key into memory, so that it is known to be there.
+    pub(crate) async fn load(&self, epoch: u32) -> Result<(), Failure> {
+        self.root(epoch).await.map(drop)
+    }
+
+    async fn root(&self, epoch: u32) -> Result<Arc<Locked<RootKey>>, Failure> {
+        let held = self.read().get(&epoch).cloned();
+        if let Some(root) = held {
+            return Ok(root);
+        }
+        let path = key::root(epoch);
+        let entry = self.store.get(&path).await?;
+        let entry = entry.ok_or(Failure::Broken("a live epoch has no root key in the store"))?;
+        let bytes = self.sealer.open(&path, &entry.value)?;
+        let bytes: &[u8; 32] = bytes[..]
+            .try_into()
+            .map_err(|_| Failure::Broken("a root key in the store has a wrong length"))?;
+        let root = Arc::new(Locked::new_with(|| {
+            RootKey::from_bytes(*Zeroizing::new(*bytes))
+        })?);
+        Ok(self.write().entry(epoch).or_insert(root).clone())
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,103 @@
+//! `cattery.v1.Admin`: one file for each kind of thing that operators look after.
+
+mod api_keys;
+mod grants;
+mod operators;
+mod services;
+mod status;
+mod users;
+
+use std::time::Duration;
+
+use cattery_core::{ServiceName, UserName};
+use cattery_proto::v1::admin_server::Admin;
+use cattery_proto::v1::*;
+use cattery_sdk::portable::Portable;
+use tonic::{Request, Response, Status, async_trait};
+use zeroize::Zeroizing;
+
+use super::call::serve;
+use crate::cluster::{Authority, Shared};
+use crate::failure::Failure;
+use crate::records::Hex;
+
+/// `cattery.v1.Admin`.
+pub(super) struct AdminService(pub(super) Shared);
+
+macro_rules! admin {
+    ($($method:ident: $request:ident -> $response:ident = $module:ident::$function:ident;)*) => {
+        #[async_trait]
+        impl Admin for AdminService {
+            $(
+                async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                    serve(request, |call, request| $module::$function(&self.0, call.act, request)).await
+                }
+            )*
+        }
+    };
+}
+
+admin! {
+    add_operator: AddOperatorRequest -> AddOperatorResponse = operators::add;
+    list_operators: ListOperatorsRequest -> ListOperatorsResponse = operators::list;
+    revoke_operator: RevokeOperatorRequest -> RevokeOperatorResponse = operators::revoke;
+    add_service: AddServiceRequest -> AddServiceResponse = services::add;
+    list_services: ListServicesRequest -> ListServicesResponse = services::list;
+    get_service: GetServiceRequest -> GetServiceResponse = services::get;
+    create_join_token: CreateJoinTokenRequest -> CreateJoinTokenResponse = services::join_token;
+    add_user: AddUserRequest -> AddUserResponse = users::add;
+    list_users: ListUsersRequest -> ListUsersResponse = users::list;
+    disable_user: DisableUserRequest -> DisableUserResponse = users::disable;
+    create_api_key: CreateApiKeyRequest -> CreateApiKeyResponse = api_keys::create;
+    list_api_keys: ListApiKeysRequest -> ListApiKeysResponse = api_keys::list;
+    revoke_api_key: RevokeApiKeyRequest -> RevokeApiKeyResponse = api_keys::revoke;
+    add_grant: AddGrantRequest -> AddGrantResponse = grants::add;
+    list_grants: ListGrantsRequest -> ListGrantsResponse = grants::list;
+    remove_grant: RemoveGrantRequest -> RemoveGrantResponse = grants::remove;
+    list_epochs: ListEpochsRequest -> ListEpochsResponse = status::epochs;
+    get_cluster_status: GetClusterStatusRequest -> GetClusterStatusResponse = status::cluster;
+    verify_audit: VerifyAuditRequest -> VerifyAuditResponse = status::audit;
+}
+
+fn service_name(name: &str) -> Result<ServiceName, Failure> {
+    name.parse()
+        .map_err(|error| Failure::name("service name", name, error))
+}
+
+fn user_name(name: &str) -> Result<UserName, Failure> {
+    name.parse()
+        .map_err(|error| Failure::name("user name", name, error))
+}
+
+/// A length that a request gives, 0 standing for the default.
+fn length(
+    seconds: u64,
+    default: Duration,
+    most: Duration,
+    what: &str,
+) -> Result<Duration, Failure> {
+    match Duration::from_secs(seconds) {
+        Duration::ZERO => Ok(default),
+        length if length <= most => Ok(length),
+        length => Err(Failure::Invalid(format!(
+            "{what} of {} is too long: {} is the most",
+            crate::config::show_duration(length),
+            crate::config::show_duration(most)
+        ))),
+    }
+}
+
+/// What goes into the text that people carry.
+fn portable(authority: &Authority, id: &Hex<8>, secret: Zeroizing<[u8; 32]>) -> Portable {
+    Portable {
+        id: id.0,
+        secret,
+        addresses: authority.addresses.clone(),
+        ca_sha256: authority.ca.fingerprint().0,
+    }
+}
+
+/// A number of things, as the protos count them.
+fn count(things: usize) -> u32 {
+    u32::try_from(things).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,226 @@
+use std::collections::HashSet;
+
+use cattery_core::{Caveat, KeyId, Principal, ServiceName, UserKey};
+use cattery_proto::v1;
+use cattery_proto::v1::issued_key::Result as Issue;
+use cattery_proto::v1::user_keys_server::UserKeys;
+use cattery_sdk::sealing::{INFO_USER_KEY, seal};
+use tokio::task::JoinSet;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::call::{Call, serve};
+use super::caller::Caller;
+use crate::act::{Act, now_ms, random};
+use crate::audit::{Action, Audit, Event};
+use crate::cluster::{Authority, Shared};
+use crate::failure::{Failure, shown};
+use crate::records::{EpochRecord, GrantRecord, Hex};
+use crate::registry::Grantee;
+
+/// Most services in one call: what bounds its time.
+const MAX_SERVICES: usize = 256;
+
+/// `cattery.v1.UserKeys`.
+pub(super) struct UserKeysService(pub(super) Shared);
+
+#[async_trait]
+impl UserKeys for UserKeysService {
+    async fn issue_user_keys(
+        &self,
+        request: Request<v1::IssueUserKeysRequest>,
+    ) -> Result<Response<v1::IssueUserKeysResponse>, Status> {
+        serve(request, |call, request| issue(&self.0, call, request)).await
+    }
+}
+
+async fn issue(
+    authority: &Authority,
+    call: Call,
+    request: v1::IssueUserKeysRequest,
+) -> Result<v1::IssueUserKeysResponse, Failure> {
+    let registry = &authority.registry;
+    let (principal, proof) = match &*call.caller {
+        Caller::User(proven) => (
+            Principal::user(&proven.user),
+            format!("api-key/{}", proven.api_key),
+        ),
+        Caller::Agent {
+            service, device, ..
+        } => (Principal::service(service), format!("agent/{}", device.id)),
+        Caller::Anyone | Caller::Operator { .. } => {
+            return Err(Failure::Broken("user keys for someone who is no client"));
+        }
+    };
+    let grantee = registry.grantee(&principal).await?;
+    let mut lease = Lease {
+        authority,
+        act: &call.act,
+        epoch: registry.active_epoch().await?,
+        principal: &principal,
+        version: grantee.version(),
+        proof: &proof,
+        wanted: request.lease_seconds,
+        receiver: &request.receiver_public_key,
+        events: Vec::new(),
+    };
+    let mut keys = Vec::new();
+    for (service, grant) in granted(authority, &principal, &grantee, request.services).await? {
+        let result = match grant {
+            Some(grant) => lease.issue(&grant).await?,
+            None => Issue::Refusal(v1::KeyRefusal::NotGranted.into()),
+        };
+        keys.push(v1::IssuedKey {
+            service,
+            result: Some(result),
+        });
+    }
+    record(registry.audit(), lease.events).await?;
+    Ok(v1::IssueUserKeysResponse {
+        cluster: Some(authority.describe()),
+        principal: principal.as_str().to_owned(),
+        keys,
+        server_time_ms: now_ms(),
+    })
+}
+
+/// The services asked for, each with its grant where there is one.
+async fn granted(
+    authority: &Authority,
+    principal: &Principal,
+    grantee: &Grantee,
+    services: Vec<String>,
+) -> Result<Vec<(String, Option<GrantRecord>)>, Failure> {
+    let registry = &authority.registry;
+    if services.is_empty() {
+        let all = registry
+            .grants_of(principal, grantee.registration())
+            .await?;
+        if all.len() > MAX_SERVICES {
+            return Err(Failure::Invalid(format!(
+                "`{principal}` has more grants than the {MAX_SERVICES} keys of one call: name the services"
+            )));
+        }
+        return Ok(all
+            .into_iter()
+            .map(|grant| (grant.service.clone(), Some(grant)))
+            .collect());
+    }
+    if services.len() > MAX_SERVICES {
+        return Err(Failure::Invalid(format!(
+            "{} services are more than the {MAX_SERVICES} of one call",
+            services.len()
+        )));
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = services.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(Failure::Invalid(format!(
+            "the service `{}` is named twice",
+            shown(twice)
+        )));
+    }
+    let mut found = Vec::with_capacity(services.len());
+    for name in services {
+        let parsed = name.parse::<ServiceName>();
+        let parsed = parsed.map_err(|error| Failure::name("service name", &name, error))?;
+        let grant = registry
+            .grant(principal, grantee.registration(), parsed.as_str())
+            .await?;
+        found.push((name, grant));
+    }
+    Ok(found)
+}
+
+/// What the keys of one call have in common.
+struct Lease<'a> {
+    authority: &'a Authority,
+    act: &'a Act,
+    epoch: EpochRecord,
+    principal: &'a Principal,
+    version: u32,
+    proof: &'a str,
+    wanted: u64,
+    receiver: &'a [u8],
+    events: Vec<Event>,
+}
+
+impl Lease<'_> {
+    /// One key, sealed. It must not leave before its event is in the audit log.
+    async fn issue(&mut self, grant: &GrantRecord) -> Result<Issue, Failure> {
+        let Authority {
+            registry,
+            root_keys,
+            ..
+        } = self.authority;
+        let service = match registry.service(&grant.service).await {
+            Ok(stored) => stored.record,
+            Err(Failure::NotFound(_)) => {
+                return Ok(Issue::Refusal(v1::KeyRefusal::NotGranted.into()));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let name: ServiceName = service
+            .name
+            .parse()
+            .map_err(|_| Failure::Broken("a stored service name is none"))?;
+        let id = KeyId {
+            epoch: self.epoch.number,
+            service: name.as_str(),
+            generation: service.generation,
+            principal: self.principal.as_str(),
+            version: self.version,
+            expires_at: self.expires_at(grant),
+            lease_id: random()?,
+        };
+        let caveats: Vec<Caveat<'_>> = grant
+            .caveats
+            .iter()
+            .map(|caveat| Caveat::parse(caveat))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::Broken("a stored grant holds a caveat that is none"))?;
+        let service_key = root_keys
+            .service_key(id.epoch, &name, id.generation)
+            .await?;
+        let key = UserKey::issue(&service_key, &id, &caveats)?;
+        let sealed = seal(self.receiver, INFO_USER_KEY, &key.to_bytes())?;
+        self.events.push(self.event(&id));
+        Ok(Issue::SealedUserKey(sealed))
+    }
+
+    /// The least of what is wanted, granted and allowed, and never beyond the epoch.
+    fn expires_at(&self, grant: &GrantRecord) -> u64 {
+        let most = self.authority.config.max_lease.as_secs();
+        let granted = grant.max_lease_seconds.unwrap_or(most).min(most);
+        let lease = match self.wanted {
+            0 => granted,
+            wanted => granted.min(wanted),
+        };
+        let end = self.act.now().saturating_add(lease);
+        self.epoch.not_after.map_or(end, |last| end.min(last))
+    }
+
+    fn event(&self, id: &KeyId<'_>) -> Event {
+        self.act
+            .event(Action::UserKeysIssued, format!("service/{}", id.service))
+            .field("lease", Hex(id.lease_id).to_string())
+            .field("epoch", id.epoch.to_string())
+            .field("generation", id.generation.to_string())
+            .field("version", id.version.to_string())
+            .field("expires_at", id.expires_at.to_string())
+            .field("proof", self.proof)
+    }
+}
+
+/// All of one call go to the log together, so that they share one write to the disk. No key leaves before each one is in it.
+async fn record(audit: &Audit, events: Vec<Event>) -> Result<(), Failure> {
+    let mut appends: JoinSet<_> = events
+        .into_iter()
+        .map(|event| {
+            let audit = audit.clone();
+            async move { audit.append(event).await }
+        })
+        .collect();
+    while let Some(appended) = appends.join_next().await {
+        appended.map_err(|_| Failure::Broken("the audit log's writer panicked"))??;
+    }
+    Ok(())
+}
