@@ -2,7 +2,7 @@
 
 use std::{env, ffi::OsStr, path::PathBuf, process::ExitCode};
 
-use clap::{ArgAction, Parser, Subcommand, error::ErrorKind};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     commands::{
@@ -103,14 +103,50 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
         ));
         return Err(ExitCode::from(exit::USAGE));
     }
-    Cli::try_parse().map_err(|error| {
-        // A closed stream leaves nobody to tell.
-        let _ = error.print();
-        match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-            _ => ExitCode::from(exit::USAGE),
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed stream leaves nobody to tell.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(exit::USAGE)
+        }
+        _ => {
+            out::failure(&one_line(&error.to_string()));
+            ExitCode::from(exit::USAGE)
         }
     })
+}
+
+/// clap's message of several paragraphs as one line, which names the help that goes with it.
+fn one_line(message: &str) -> String {
+    let paragraphs = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let said: Vec<_> = paragraphs
+        .take_while(|line| {
+            !line.starts_with("Usage: ") && !line.starts_with("For more information")
+        })
+        .map(|line| line.trim_start_matches("error: "))
+        .collect();
+    format!("{}; see `{} --help`", said.join(" "), command_meant())
+}
+
+/// The command that the arguments name, as far as they name one.
+fn command_meant() -> String {
+    let cli = Cli::command();
+    let mut meant = &cli;
+    let mut path = cli.get_name().to_owned();
+    for arg in env::args_os().skip(1) {
+        if let Some(command) = meant.find_subcommand(&arg) {
+            path = format!("{path} {}", command.get_name());
+            meant = command;
+        }
+    }
+    path
 }
 
 /// The prefix of a secret in an argument, alone or behind `=`.

@@ -1,0 +1,170 @@
+//! `cattery dev`, for real.
+
+use std::{
+    fs,
+    io::{BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::support::Cattery;
+
+/// `cattery dev --output json`, serving.
+struct Dev {
+    child: Child,
+    shown: Value,
+}
+
+impl Dev {
+    fn start(cattery: &Cattery, args: &[&str], tmp: &Path) -> Self {
+        let mut child = cattery
+            .command()
+            .args(["--output", "json", "dev"])
+            .args(args)
+            .env("TMPDIR", tmp)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let shown = serde_json::Deserializer::from_reader(out.by_ref())
+            .into_iter()
+            .next();
+        Self {
+            child,
+            shown: shown.expect("one JSON object").unwrap(),
+        }
+    }
+
+    fn path(&self, field: &str) -> PathBuf {
+        self.shown[field]
+            .as_str()
+            .unwrap_or_else(|| panic!("{field}: {}", self.shown))
+            .into()
+    }
+
+    /// Ends it with a signal, and waits.
+    fn stop(mut self, signal: &str) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "it did not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn the_whole_path_works_once() {
+    let cattery = Cattery::new();
+    let tmp = Cattery::new();
+    let output = cattery
+        .command()
+        .args(["dev", "--once"])
+        .env("TMPDIR", tmp.home.path())
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for words in ["Hello user/alice", "bad_tag", "The whole path works"] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    assert!(is_empty(tmp.home.path()), "something was left behind");
+}
+
+#[test]
+fn every_suggestion_works_and_nothing_is_left_behind() {
+    let cattery = Cattery::new();
+    let tmp = Cattery::new();
+    let dev = Dev::start(&cattery, &[], tmp.home.path());
+    for field in [
+        "home",
+        "authority",
+        "agent_socket",
+        "forward_auth",
+        "upstream",
+    ] {
+        assert!(dev.path(field).as_os_str().len() > 1, "{}", dev.shown);
+    }
+    assert!(dev.path("home").starts_with(tmp.home.path()));
+    let suggested = dev.shown["try"].as_array().unwrap();
+    assert!(suggested.len() > 5);
+    for suggestion in suggested {
+        let command = suggestion["command"].as_str().unwrap();
+        let output = Command::new("sh").args(["-c", command]).output().unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{command}: {output:?}"
+        );
+        assert!(!output.stdout.is_empty(), "{command}");
+    }
+    assert_eq!(dev.stop("-INT"), Some(0));
+    assert!(is_empty(tmp.home.path()), "something was left behind");
+}
+
+#[test]
+fn a_kept_directory_is_used_again_even_a_deep_one() {
+    let cattery = Cattery::new();
+    let tmp = Cattery::new();
+    let dir = tmp.home.path().join("x".repeat(100));
+    let dir = dir.to_str().unwrap();
+    let first = Dev::start(&cattery, &["--dir", dir], tmp.home.path());
+    let (home, authority) = (first.path("home"), first.path("authority"));
+    assert_eq!(first.stop("-TERM"), Some(0));
+    let second = Dev::start(&cattery, &["--dir", dir], tmp.home.path());
+    assert_eq!(
+        (second.path("home"), second.path("authority")),
+        (home, authority)
+    );
+    assert_eq!(second.stop("-INT"), Some(0));
+    assert!(Path::new(dir).join("authority/authority.toml").exists());
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let cattery = Cattery::new();
+    let tmp = Cattery::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for flag in ["--authority-port", "--http-port", "--upstream-port"] {
+        let mut command = cattery.command();
+        command
+            .args(["dev", "--once", flag, &port])
+            .env("TMPDIR", tmp.home.path());
+        let output = command.output().unwrap();
+        let line = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{flag}: {output:?}");
+        assert!(
+            line.lines().count() == 1 && line.contains(&port),
+            "{flag}: {line}"
+        );
+        assert!(
+            is_empty(tmp.home.path()),
+            "{flag}: something was left behind"
+        );
+    }
+}

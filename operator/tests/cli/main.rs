@@ -1,0 +1,11 @@
+//! The program itself, as people and scripts start it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which clippy does not know for such"
+)]
+
+mod development;
+mod offline;
+mod support;
+mod usage;

@@ -1,0 +1,164 @@
+//! What needs no authority: keys that are kept, narrowing, reading.
+
+use cattery_core::{
+    Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, RootKey, Scratch, UserKey, Verifier,
+};
+
+use crate::support::{Cattery, key};
+
+/// What the service itself says of a token.
+fn verify(token: &str, method: &str, path: &str) -> Result<String, String> {
+    let mut keys = Keyring::new();
+    keys.insert(
+        1,
+        0,
+        RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0),
+    );
+    let verifier = Verifier {
+        service: "photos",
+        keys,
+        revocations: NoRevocations,
+        single_use: NoSingleUse,
+        policy: Policy::default(),
+    };
+    let facts = RequestFacts {
+        method: Some(method),
+        path_and_query: Some(path),
+        scope: Some("photos.read"),
+        ..RequestFacts::default()
+    };
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let mut scratch = Scratch::new();
+    let verified = verifier.verify(token, &facts, now, &mut scratch);
+    verified
+        .map(|token| token.principal().to_owned())
+        .map_err(|denied| denied.code.to_string())
+}
+
+#[test]
+fn a_kept_key_mints_without_an_authority() {
+    let cattery = Cattery::new();
+    assert_eq!(
+        cattery.json(&["login"], &key(3_600).to_text())["subject"],
+        "user/alice"
+    );
+    let token = cattery.ok(&["mint", "photos", "--caveat", "path=/albums"], "");
+    assert_eq!(
+        verify(&token, "GET", "/albums/7"),
+        Ok("user/alice".to_owned())
+    );
+    assert_eq!(
+        verify(&token, "GET", "/private"),
+        Err("caveat_failed".to_owned())
+    );
+
+    let narrow = cattery.ok(&["token", "attenuate", "--caveat", "method=GET"], &token);
+    assert_eq!(
+        verify(&narrow, "GET", "/albums/7"),
+        Ok("user/alice".to_owned())
+    );
+    assert_eq!(
+        verify(&narrow, "POST", "/albums/7"),
+        Err("caveat_failed".to_owned())
+    );
+
+    let shown = cattery.json(&["mint", "photos", "--ttl", "2m"], "");
+    let span = shown["not_after"].as_u64().unwrap() - shown["not_before"].as_u64().unwrap();
+    assert_eq!((span, &shown["principal"]), (120, &"user/alice".into()));
+}
+
+#[test]
+fn no_token_outlives_its_key() {
+    let cattery = Cattery::new();
+    cattery.ok(&["login"], &key(40).to_text());
+    let line = cattery.fails(1, &["mint", "photos", "--ttl", "1h"], "");
+    assert!(line.contains("--ttl"), "{line}");
+    let shown = cattery.json(&["mint", "photos"], "");
+    let span = shown["not_after"].as_u64().unwrap() - shown["not_before"].as_u64().unwrap();
+    assert!((30..=40).contains(&span), "{shown}");
+}
+
+#[test]
+fn a_narrower_key_can_be_handed_over() {
+    let (alice, reader) = (Cattery::new(), Cattery::new());
+    alice.ok(&["login"], &key(3_600).to_text());
+    let text = alice.ok(&["key", "export", "photos"], "");
+    let narrow = alice.ok(
+        &[
+            "key",
+            "attenuate",
+            "--caveat",
+            "method=GET",
+            "--caveat",
+            "path=/a",
+        ],
+        &text,
+    );
+    assert_eq!(UserKey::parse_text(&narrow).unwrap().caveats().count(), 3);
+    reader.ok(&["login"], &narrow);
+    let token = reader.ok(&["mint", "photos"], "");
+    assert_eq!(verify(&token, "GET", "/a/b"), Ok("user/alice".to_owned()));
+    assert_eq!(
+        verify(&token, "PUT", "/a/b"),
+        Err("caveat_failed".to_owned())
+    );
+}
+
+#[test]
+fn inspect_tells_what_a_text_says_and_no_secret() {
+    let cattery = Cattery::new();
+    let text = key(3_600).to_text();
+    cattery.ok(&["login"], &text);
+    let token = cattery.ok(
+        &["mint", "photos", "--caveat", "path=/albums", "--once"],
+        "",
+    );
+    let said = cattery.ok(&["inspect"], &token);
+    for words in [
+        "user/alice",
+        "photos",
+        "photos.read",
+        "/albums",
+        "one use",
+        "(in ",
+        "Nothing of this has been verified",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let said = cattery.ok(&["inspect"], &text);
+    for words in [
+        "A key, secret",
+        "user/alice",
+        "photos.read",
+        "Nothing of this has been verified",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let json = cattery.ok(&["inspect", "--output", "json"], &text);
+    let secret = &text[text.len() - 40..];
+    assert!(
+        !said.contains(secret) && !json.contains(secret),
+        "{said} {json}"
+    );
+    let shown = cattery.json(&["inspect"], &token);
+    assert_eq!(
+        (&shown["kind"], &shown["verified"]),
+        (&"token".into(), &false.into())
+    );
+    assert_eq!(shown["key_caveats"][0]["caveat"], "scope=photos.read");
+    assert_eq!(shown["caveats"][0]["caveat"], "path=/albums");
+}
+
+#[test]
+fn a_hostile_caveat_cannot_steer_the_terminal() {
+    let cattery = Cattery::new();
+    let narrow = cattery.ok(
+        &["key", "attenuate", "--caveat", r"scope=\u{1b}[2J\u{202e}"],
+        &key(60).to_text(),
+    );
+    let said = cattery.ok(&["inspect"], &narrow);
+    assert!(
+        said.chars().all(|c| c == '\n' || !c.is_control()) && !said.contains('\u{202e}'),
+        "{said:?}"
+    );
+}
