@@ -138,3 +138,6 @@ impl<M: Medium> Writer<M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

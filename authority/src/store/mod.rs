@@ -6,7 +6,6 @@
 mod embedded;
 mod error;
 mod transaction;
-mod writer;
 
 use tonic::async_trait;
 

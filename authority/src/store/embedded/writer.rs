@@ -3,8 +3,8 @@
 use redb::{Database, ReadableTable as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::embedded::{DatabaseFile, ENTRIES, NUMBERS, REVISION, unavailable};
-use super::{Operation, Revision, StoreError, Transaction};
+use super::super::{Operation, Revision, StoreError, Transaction};
+use super::file::{DatabaseFile, ENTRIES, NUMBERS, REVISION, unavailable};
 
 /// A transaction, and who waits for what becomes of it.
 pub(super) struct Job {
