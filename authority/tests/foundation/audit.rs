@@ -6,10 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cattery_authority::audit::{Audit, AuditError, Position, VerifyReport, log_path, verify};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use crate::support::{child_dir, event, spawn_child};
+use crate::support::{child_dir, event, limit_files, spawn_child};
 
 const ID: &str = "authority-1";
 
@@ -279,19 +278,8 @@ fn a_full_disk_refuses_and_the_log_goes_on_afterwards() {
 }
 
 async fn on_a_full_disk(dir: &Path) {
-    let limit = |bytes| {
-        let maximum = getrlimit(Resource::Fsize).maximum;
-        setrlimit(
-            Resource::Fsize,
-            Rlimit {
-                current: bytes,
-                maximum,
-            },
-        )
-        .unwrap();
-    };
     let audit = open(dir);
-    limit(Some(10_000));
+    limit_files(Some(10_000));
     let mut written = 0;
     let error = loop {
         match audit.append(event("filling the disk")).await {
@@ -314,7 +302,7 @@ async fn on_a_full_disk(dir: &Path) {
         (written, 0),
         "what was cut short is gone"
     );
-    limit(None);
+    limit_files(None);
     assert_eq!(
         audit.append(event("space again")).await.unwrap().seq,
         written + 1

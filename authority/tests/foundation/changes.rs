@@ -1,5 +1,7 @@
 //! Changes of the store and the log that goes with them: whatever fails in between, the two agree in the end.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,12 +11,17 @@ use cattery_authority::store::{Entry, Revision, Store, StoreError, Transaction, 
 use tempfile::TempDir;
 use tonic::async_trait;
 
-use crate::support::{NOW_MS, embedded, event};
+use crate::support::{NOW_MS, child_dir, embedded, embedded_in, event, spawn_child};
 
 const ID: &str = "authority-1";
 
 async fn start(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
-    let changes = unsettled(dir, store);
+    start_in(dir.path(), store).await
+}
+
+async fn start_in(dir: &Path, store: Arc<dyn Store>) -> Changes {
+    let (audit, dangling) = Audit::open(dir, ID).unwrap();
+    let changes = Changes::new(store, audit, dangling);
     changes.settle(NOW_MS).await.unwrap();
     changes
 }
@@ -419,4 +426,101 @@ async fn many_changes_at_once() {
     );
     drop(changes);
     start(&dir, store).await;
+}
+
+#[tokio::test]
+async fn records_that_are_no_changes_are_missed_after_a_mark() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let changes = start(&dir, store.clone()).await;
+    changes.mark().await.unwrap();
+    let revision = changes.apply(event("a"), put("a")).await.unwrap();
+    for _ in 0..3 {
+        changes.audit().append(event("keys")).await.unwrap();
+    }
+    changes.mark().await.unwrap();
+    changes.mark().await.unwrap();
+    assert_eq!(
+        store.commit(Transaction::new()).await.unwrap(),
+        revision + 1,
+        "no more than one write"
+    );
+    drop(changes);
+    let path = log_path(dir.path(), ID);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let cut = text.trim_end().rfind('\n').unwrap() + 1;
+    std::fs::write(&path, &text[..cut]).unwrap();
+    let error = unsettled(&dir, store).settle(NOW_MS).await.unwrap_err();
+    assert!(
+        error.to_string().contains("the store knows of record 5"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_store_and_the_log_agree_after_kill_9() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Some(dir) = child_dir() {
+        return runtime.block_on(change_for_ever(&dir));
+    }
+    let dir = TempDir::new().unwrap();
+    let mut told: Vec<String> = Vec::new();
+    for round in 0..8 {
+        let mut child = spawn_child(
+            "changes::the_store_and_the_log_agree_after_kill_9",
+            dir.path(),
+            "",
+        );
+        let answers = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let before = told.len();
+        for line in answers {
+            told.extend(line.strip_prefix("did ").map(str::to_owned));
+            // Not always at the same place.
+            if told.len() - before == 10 + 7 * round {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        runtime.block_on(async {
+            let store = embedded(&dir);
+            let changes = start(&dir, store.clone()).await;
+            assert!(changes.verify().await.unwrap().dangling.is_empty());
+            let there = list_all(&*store, "k/").await.unwrap();
+            let keys: Vec<&str> = there.iter().map(|entry| entry.key.as_str()).collect();
+            assert!(
+                told.iter().all(|key| keys.contains(&key.as_str())),
+                "an answered change is lost"
+            );
+            let done = |line: &String| line.ends_with("done") && !line.contains("not_done");
+            assert_eq!(
+                log(&dir).iter().filter(|line| done(line)).count(),
+                keys.len(),
+                "the log and the store disagree"
+            );
+            // Changes that were given up just now are kept from happening until the next start.
+            let left = list_all(&*store, "op/").await.unwrap();
+            assert!(left.iter().all(|op| op.value.ends_with(b"\"seq\":0}")));
+        });
+    }
+    assert!(told.len() > 200);
+}
+
+async fn change_for_ever(dir: &Path) {
+    let changes = start_in(dir, embedded_in(dir)).await;
+    let first = changes.audit().head().seq;
+    let one = async |name: &str| {
+        for i in 0.. {
+            let key = format!("k/{first:06}/{name}/{i:06}");
+            changes.apply(event(&key), put(&key)).await.unwrap();
+            if std::io::stdout()
+                .write_all(format!("\ndid {key}\n").as_bytes())
+                .is_err()
+            {
+                break;
+            }
+        }
+    };
+    tokio::join!(one("a"), one("b"), one("c"), one("d"));
 }

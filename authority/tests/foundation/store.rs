@@ -8,7 +8,7 @@ use cattery_authority::store::{Embedded, Store, StoreError, Transaction};
 use tempfile::TempDir;
 
 use crate::store_conformance::conforms;
-use crate::support::embedded;
+use crate::support::{child_dir, embedded, limit_files, spawn_child};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_store_conforms() {
@@ -90,4 +90,58 @@ fn what_is_no_store_is_refused_and_left_alone() {
             "nothing is overwritten"
         );
     }
+}
+
+/// The limit on the size of files stands in for a full disk.
+#[test]
+fn a_full_disk_refuses_and_the_store_goes_on_afterwards() {
+    if let Some(dir) = child_dir() {
+        return tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(on_a_full_disk(&dir));
+    }
+    let dir = TempDir::new().unwrap();
+    let test = "store::a_full_disk_refuses_and_the_store_goes_on_afterwards";
+    let output = spawn_child(test, dir.path(), "trap '' XFSZ;")
+        .wait_with_output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert!(dir.path().join("reached").exists(), "the child did not run");
+}
+
+async fn on_a_full_disk(dir: &std::path::Path) {
+    let path = dir.join("store.redb");
+    let store = Embedded::create(&path).unwrap();
+    let put = |i: u32| store.commit(Transaction::new().put(format!("k/{i}"), vec![7; 100_000]));
+    limit_files(Some(fs::metadata(&path).unwrap().len() + 500_000));
+    let mut written = 0;
+    while put(written).await.is_ok() {
+        written += 1;
+    }
+    for i in 0..3 {
+        assert!(matches!(
+            put(1000 + i).await,
+            Err(StoreError::Unavailable(_))
+        ));
+    }
+    for i in 0..written {
+        assert!(
+            store.get(&format!("k/{i}")).await.unwrap().is_some(),
+            "{i} of {written} is lost"
+        );
+    }
+    limit_files(None);
+    put(2000).await.unwrap();
+    drop(store);
+    let store = Embedded::open(&path).unwrap();
+    let keys = cattery_authority::store::list_all(&store, "")
+        .await
+        .unwrap();
+    assert!(keys.len() > written as usize);
+    assert!(store.get("k/2000").await.unwrap().is_some());
+    fs::write(dir.join("reached"), "").unwrap();
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cattery_authority::audit::{Action, Event};
 use cattery_authority::store::{Embedded, Store};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Some time in 2026.
 pub(crate) const NOW: u64 = 1_790_000_000;
@@ -22,7 +23,11 @@ pub(crate) fn event(subject: &str) -> Event {
 }
 
 pub(crate) fn embedded(dir: &tempfile::TempDir) -> Arc<dyn Store> {
-    let path = dir.path().join("store.redb");
+    embedded_in(dir.path())
+}
+
+pub(crate) fn embedded_in(dir: &std::path::Path) -> Arc<dyn Store> {
+    let path = dir.join("store.redb");
     let store = if path.exists() {
         Embedded::open(path)
     } else {
@@ -42,6 +47,19 @@ pub(crate) fn csr(ask: impl FnOnce(&mut CertificateParams)) -> (KeyPair, Vec<u8>
 
 pub(crate) fn plain_csr() -> Vec<u8> {
     csr(|_| {}).1
+}
+
+/// Lets no file of this process grow beyond so many bytes.
+pub(crate) fn limit_files(bytes: Option<u64>) {
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    setrlimit(
+        Resource::Fsize,
+        Rlimit {
+            current: bytes,
+            maximum,
+        },
+    )
+    .unwrap();
 }
 
 /// The variable that tells a test that it is the child, and where its files are.
