@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::agent::Agent;
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, CacheError, CacheKey};
 use crate::clock::unix_seconds;
 use crate::config::{Config, ConfigError};
 use crate::contact::Contact;
@@ -25,7 +25,7 @@ use crate::mint::Leases;
 use crate::once::Memory;
 use crate::refresh::{Refresher, Trigger};
 use crate::socket::{self, BoundSocket, SocketError};
-use crate::state::{StateDir, StateError};
+use crate::state::{DirLock, StateDir, StateError};
 use crate::{grpc, http, renew};
 
 /// Where HTTP listens, for programs that look for it.
@@ -80,15 +80,13 @@ impl App {
     /// [`StartError`]. What was not bound or enrolled is as it was.
     pub async fn start(config: Config, join_token: Option<&str>) -> Result<Running, StartError> {
         config.check()?;
-        let dir = StateDir::open(&config.dir)?;
+        let (dir, lock) = StateDir::open(&config.dir)?;
+        let cache_key = config.cache.as_ref().map(CacheKey::read).transpose()?;
         let listeners = Listeners::bind(&config).await?;
         let (key, enrolled) = enrol::identity(&dir, join_token).await?;
         let service = enrolled.service.clone();
-        let cache = config
-            .cache
-            .as_ref()
-            .map(|cache| Cache::new(cache, service.clone()))
-            .transpose()?;
+        let cache = config.cache.as_ref().zip(cache_key);
+        let cache = cache.map(|(cache, key)| Cache::new(cache, key, service.clone()));
         let agent = Arc::new(Agent {
             service,
             link: Link::new(dir.clone(), key, enrolled)?,
@@ -105,7 +103,7 @@ impl App {
             ADDRESS_FILE,
             format!("{}\n", listeners.http_addr).as_bytes(),
         )?;
-        Ok(listeners.serve(agent, refresher))
+        Ok(listeners.serve(agent, refresher, lock))
     }
 }
 
@@ -135,7 +133,7 @@ impl Listeners {
         })
     }
 
-    fn serve(self, agent: Arc<Agent>, refresher: Refresher) -> Running {
+    fn serve(self, agent: Arc<Agent>, refresher: Refresher, lock: DirLock) -> Running {
         let stop = CancellationToken::new();
         let mut servers = JoinSet::new();
         let (listener, socket) = self.grpc;
@@ -155,10 +153,9 @@ impl Listeners {
             let served = http::serve(Arc::clone(&agent), listener, stopped);
             servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
         }
-        let background = [
-            tokio::spawn(refresher.run()),
-            tokio::spawn(renew::run(Arc::clone(&agent))),
-        ];
+        let mut background = JoinSet::new();
+        background.spawn(refresher.run());
+        background.spawn(renew::run(Arc::clone(&agent)));
         Running {
             agent,
             http_addr: self.http_addr,
@@ -166,6 +163,7 @@ impl Listeners {
             sockets,
             servers,
             background,
+            _lock: lock,
         }
     }
 }
@@ -177,7 +175,9 @@ pub struct Running {
     stop: CancellationToken,
     sockets: Vec<BoundSocket>,
     servers: JoinSet<Result<(), String>>,
-    background: [JoinHandle<()>; 2],
+    background: JoinSet<()>,
+    /// Last of all: a successor finds nobody else writing.
+    _lock: DirLock,
 }
 
 impl Running {
@@ -219,13 +219,6 @@ impl Running {
         if timeout(DRAIN, all_ended).await.is_err() {
             warn!("calls were still open after {} s", DRAIN.as_secs());
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for task in &self.background {
-            task.abort();
-        }
+        self.background.shutdown().await;
     }
 }

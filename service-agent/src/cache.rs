@@ -39,7 +39,7 @@ const CLOCK_SLACK: u64 = 30;
 pub(crate) struct Cache {
     file: PathBuf,
     service: ServiceName,
-    key: Locked<[u8; 32]>,
+    key: CacheKey,
     saved: Option<Moment>,
 }
 
@@ -101,20 +101,29 @@ pub enum CacheError {
     Random(getrandom::Error),
 }
 
-impl Cache {
+/// What keys are sealed under. It is read before a join token is spent, which a bad key file should not cost.
+pub(crate) struct CacheKey(Locked<[u8; 32]>);
+
+impl CacheKey {
     /// Reads the key file.
-    pub(crate) fn new(config: &CacheConfig, service: ServiceName) -> Result<Self, CacheError> {
+    pub(crate) fn read(config: &CacheConfig) -> Result<Self, CacheError> {
         let secret = read_key_file(&config.key_file)?;
         let mut key = Locked::new([0; 32])?;
         let hkdf = Hkdf::<Sha256>::new(None, &secret);
         hkdf.expand(INFO, &mut *key)
             .map_err(|_| CacheError::KeyFileSize(config.key_file.clone()))?;
-        Ok(Self {
+        Ok(Self(key))
+    }
+}
+
+impl Cache {
+    pub(crate) fn new(config: &CacheConfig, key: CacheKey, service: ServiceName) -> Self {
+        Self {
             file: config.file.clone(),
             service,
             key,
             saved: None,
-        })
+        }
     }
 
     /// Seals the set, if it is news or the last time was a while ago.
@@ -182,7 +191,7 @@ impl Cache {
 
     /// Its feature `zeroize` wipes the copy of the key.
     fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.key).into())
+        XChaCha20Poly1305::new((&*self.key.0).into())
     }
 }
 

@@ -13,6 +13,7 @@ use args::{Cli, Command, ConfigCommand, Run, Settings};
 use cattery_agent::{App, Config, LogConfig, Overrides, Running};
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
 
 /// Wrong usage, as sysexits.h has it.
 const EX_USAGE: u8 = 64;
@@ -59,18 +60,26 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     let (config, log) = read(&run.settings)?;
     logging::set_up(&log)?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let join_token = run.join_token_file.as_deref();
-    let join_token = join_token.map(join_token::read).transpose()?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let join_token = match run.join_token_file.as_deref() {
+        // A unit file may name for ever what is there once.
+        Some(_) if config.is_enrolled() => {
+            info!("already enrolled: the join token is not needed, and was not read");
+            None
+        }
+        file => file.map(join_token::read).transpose()?,
+    };
     let start = App::start(config, join_token.as_deref().map(String::as_str));
     let mut running = tokio::select! {
         started = start => started?,
         _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
     };
     drop(join_token);
     announce(&running)?;
     let broken = tokio::select! {
         _ = terminate.recv() => None,
-        interrupted = tokio::signal::ctrl_c() => interrupted.err().map(|error| error.to_string()),
+        _ = interrupt.recv() => None,
         why = running.broken() => Some(why),
     };
     running.shutdown().await;

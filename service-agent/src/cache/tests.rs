@@ -39,7 +39,10 @@ fn keys_and_the_time_of_the_last_contact_come_back() {
         key_file: temp.path().join("key"),
     };
     key_file(&config.key_file, 1, 0o400);
-    let open = |service: &str| Cache::new(&config, service.parse().unwrap()).unwrap();
+    let open = |service: &str| {
+        let key = CacheKey::read(&config).unwrap();
+        Cache::new(&config, key, service.parse().unwrap())
+    };
     let contact = Moment::now();
     assert!(open("photos").load(contact.wall).unwrap().is_none());
     open("photos").save(&set(), contact, true).unwrap();
@@ -81,11 +84,7 @@ fn a_key_file_that_others_can_read_is_refused() {
         file: temp.path().join("cache"),
         key_file: temp.path().join("key"),
     };
-    let refused = || {
-        Cache::new(&config, "photos".parse().unwrap())
-            .map(|_| ())
-            .unwrap_err()
-    };
+    let refused = || CacheKey::read(&config).map(|_| ()).unwrap_err();
     assert!(matches!(refused(), CacheError::KeyFile { .. }));
     key_file(&config.key_file, 1, 0o440);
     assert!(refused().to_string().contains("mode 0440"), "{}", refused());

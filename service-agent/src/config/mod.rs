@@ -99,6 +99,13 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether the agent of this directory has enrolled, so that it needs no join token.
+    pub fn is_enrolled(&self) -> bool {
+        self.dir.join(crate::state::IDENTITY).exists()
+    }
+}
+
 impl Peers {
     /// Whether a process with these ids is one of them.
     pub fn admit(&self, uid: u32, gid: u32) -> bool {

@@ -5,16 +5,16 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 /// The agent's directory.
 #[derive(Clone, Debug)]
-pub(crate) struct StateDir {
-    path: PathBuf,
-    /// Held for as long as any part of the agent is there.
-    _lock: Arc<File>,
+pub(crate) struct StateDir(PathBuf);
+
+/// The right to a directory, until it is dropped.
+pub(crate) struct DirLock {
+    _file: File,
 }
 
 /// The directory or a file in it cannot be used.
@@ -53,8 +53,8 @@ pub enum StateError {
 }
 
 impl StateDir {
-    /// Makes the directory where there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+    /// Makes the directory where there is none, and takes it for this agent alone.
+    pub(crate) fn open(path: &Path) -> Result<(Self, DirLock), StateError> {
         let failed = |what| move |why| io_error(what, path, why);
         DirBuilder::new()
             .recursive(true)
@@ -72,14 +72,11 @@ impl StateDir {
             Err(TryLockError::WouldBlock) => return Err(StateError::InUse(path.to_owned())),
             Err(TryLockError::Error(why)) => return Err(io_error("lock", path, why)),
         }
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: Arc::new(lock),
-        })
+        Ok((Self(path.to_owned()), DirLock { _file: lock }))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+        self.0.join(name)
     }
 
     /// The bytes of a file; `None` where there is none.
@@ -149,7 +146,7 @@ mod tests {
     #[test]
     fn files_are_private_and_replaced_whole() {
         let temp = tempfile::tempdir().unwrap();
-        let dir = StateDir::open(&temp.path().join("a/b")).unwrap();
+        let (dir, _lock) = StateDir::open(&temp.path().join("a/b")).unwrap();
         assert!(dir.read("file").unwrap().is_none());
         fs::write(dir.path("file.new"), b"left behind by a crash").unwrap();
         for text in [&b"one"[..], b"two"] {
@@ -177,7 +174,10 @@ mod tests {
     fn a_directory_that_others_can_read_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let refused = StateDir::open(temp.path()).unwrap_err().to_string();
+        let refused = StateDir::open(temp.path())
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.contains("mode 0755") && refused.contains("chmod 0700"),
             "{refused}"

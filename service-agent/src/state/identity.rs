@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{StateDir, StateError};
 
 const KEY: &str = "identity.key";
-const IDENTITY: &str = "identity.json";
+pub(crate) const IDENTITY: &str = "identity.json";
 
 /// An agent that has enrolled. Public: the key is in a file of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn an_identity_reads_back_and_its_key_is_made_once() {
         let temp = tempfile::tempdir().unwrap();
-        let dir = StateDir::open(&temp.path().join("state")).unwrap();
+        let (dir, _lock) = StateDir::open(&temp.path().join("state")).unwrap();
         assert!(Enrolled::load(&dir).unwrap().is_none());
         let enrolled = Enrolled::from_answer(answer(), 1_000).unwrap();
         enrolled.save(&dir).unwrap();

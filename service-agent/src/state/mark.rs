@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn it_reads_back_and_orders_by_incarnation_first() {
         let temp = tempfile::tempdir().unwrap();
-        let dir = StateDir::open(&temp.path().join("state")).unwrap();
+        let (dir, _lock) = StateDir::open(&temp.path().join("state")).unwrap();
         assert_eq!(Mark::load(&dir).unwrap(), Mark::default());
         let mark = Mark {
             incarnation: 2,

@@ -13,7 +13,7 @@ mod identity;
 mod mark;
 
 pub use dir::StateError;
-pub(crate) use dir::{StateDir, write_atomically};
+pub(crate) use dir::{DirLock, StateDir, write_atomically};
 pub use identity::BadIdentity;
-pub(crate) use identity::{Enrolled, load_or_make_key};
+pub(crate) use identity::{Enrolled, IDENTITY, load_or_make_key};
 pub(crate) use mark::Mark;

@@ -1,0 +1,150 @@
+//! What callers see: gRPC, forward-auth, health.
+
+use cattery_proto::v1;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::town::{Town, mint, mint_as, pause};
+
+#[tokio::test]
+async fn grpc_names_the_caller_or_says_why_not() {
+    let town = Town::new(|_, _| {}).await;
+    let caller = town.verify(&mint(1)).await.unwrap();
+    assert_eq!((&caller.principal[..], caller.epoch), ("user/alice", 1));
+    assert_eq!(
+        (&caller.claims_type[..], &caller.claims[..]),
+        ("shop.Cart", &b"\x08\x01"[..])
+    );
+    assert_eq!(
+        (&caller.token_id[..], &caller.lease_id[..]),
+        (&[6; 16][..], &[5; 8][..])
+    );
+    assert!(!caller.scoped);
+    assert_eq!(town.verify("cat1_AAAA").await.unwrap_err(), "malformed");
+    let revoked = mint_as("user/mallory", 1, &[]);
+    assert_eq!(town.verify(&revoked).await.unwrap_err(), "revoked");
+
+    let scoped = v1::VerifyRequest {
+        presentation: mint_as("user/alice", 1, &["scope=read,write"]),
+        facts: Some(v1::RequestFacts {
+            scope: Some("read".into()),
+            ..Default::default()
+        }),
+    };
+    let answer = town.client().verify(scoped).await.unwrap().into_inner();
+    let Some(v1::verify_response::Result::Caller(caller)) = answer.result else {
+        panic!("refused");
+    };
+    assert!(caller.scoped);
+    assert_eq!(caller.scopes, ["read", "write"]);
+
+    let bad = v1::VerifyRequest {
+        presentation: mint(1),
+        facts: Some(v1::RequestFacts {
+            source_addr: Some("here".into()),
+            ..Default::default()
+        }),
+    };
+    let refused = town.client().verify(bad).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn forward_auth_speaks_rfc_6750() {
+    let town = Town::new(|_, _| {}).await;
+    let good = town.auth(&mint(1)).await;
+    assert_eq!(good.status, 200, "{good:?}");
+    for (name, value) in [
+        ("x-cat-principal", "user/alice"),
+        ("x-cat-token-id", "06060606060606060606060606060606"),
+        ("x-cat-scopes", ""),
+        ("x-cat-epoch", "1"),
+        ("x-cat-claims-type", "shop.Cart"),
+        ("x-cat-claims", "CAE"),
+    ] {
+        assert_eq!(good.header(name), Some(value), "{name}");
+    }
+
+    let challenge = |answer: &crate::town::Answer| {
+        (
+            answer.status,
+            answer.header("www-authenticate").map(str::to_owned),
+        )
+    };
+    let expected = |status, text: &str| (status, Some(format!("Bearer realm=\"photos\"{text}")));
+    let invalid = |code| format!(", error=\"invalid_token\", error_description=\"{code}\"");
+    let none = town.get("/auth", &[]).await;
+    assert_eq!(challenge(&none), expected(401, ""));
+    let basic = town.get("/auth", &[("authorization", "Basic eA==")]).await;
+    assert_eq!(challenge(&basic), expected(401, ""));
+    let bearer = format!("Bearer {}", mint(1));
+    let twice = [("authorization", &bearer[..]), ("authorization", &bearer)];
+    let doubled = town.get("/auth", &twice).await;
+    assert_eq!(challenge(&doubled), expected(401, &invalid("malformed")));
+    let newer = town.auth(&mint(9)).await;
+    assert_eq!(challenge(&newer), expected(401, &invalid("unknown_epoch")));
+
+    let narrowed = format!("Bearer {}", mint_as("user/alice", 1, &["path=/albums"]));
+    let at = |path: &'static str| {
+        [
+            ("authorization", narrowed.clone()),
+            ("x-forwarded-uri", path.into()),
+        ]
+    };
+    for (path, status) in [("/albums/7?x", 200), ("/admin", 403)] {
+        let headers = at(path);
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, &value[..]))
+            .collect();
+        let answer = town.get("/auth", &headers).await;
+        assert_eq!(answer.status, status, "{path}");
+        if status == 403 {
+            let text = ", error=\"insufficient_scope\", error_description=\"caveat_failed\"";
+            assert_eq!(challenge(&answer), expected(403, text));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_single_use_token_is_accepted_once_by_all_faces_together() {
+    let town = Town::new(|config, _| config.leeway_seconds = 0).await;
+    let once = |id: &str| mint_as("user/alice", 1, &[&format!("once={id}")[..]]);
+    let early = once("01010101010101010101010101010101");
+    assert_eq!(
+        town.verify(&early).await.unwrap_err(),
+        "replayed",
+        "a memory that just began"
+    );
+    pause(1_100).await;
+    let token = once("02020202020202020202020202020202");
+    assert_eq!(town.auth(&token).await.status, 200);
+    assert_eq!(town.verify(&token).await.unwrap_err(), "replayed");
+    assert_eq!(town.auth(&token).await.status, 401);
+    let status = town
+        .client()
+        .get_status(v1::GetStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(status.single_use_entries, 1);
+}
+
+#[tokio::test]
+async fn health_and_reflection_answer() {
+    let town = Town::new(|_, _| {}).await;
+    assert_eq!(town.get("/healthz", &[]).await.status, 200);
+    assert_eq!(town.get("/readyz", &[]).await.body(), "ready\n");
+    let channel = cattery_sdk::agent::channel(town.agent.as_ref().unwrap().socket());
+    crate::authority::until("gRPC health says serving", || async {
+        let request = HealthCheckRequest {
+            service: "cattery.v1.Agent".into(),
+        };
+        let answer = HealthClient::new(channel.clone()).check(request).await;
+        answer.is_ok_and(|answer| answer.get_ref().status == 1)
+    })
+    .await;
+    let files = std::fs::read_to_string(town.config.dir.join("agent.addr")).unwrap();
+    let addr = town.agent.as_ref().unwrap().http_addr().to_string();
+    assert_eq!(files.trim(), addr);
+}

@@ -1,0 +1,126 @@
+//! Keys come and go: rotation, fallbacks, and the in-process face.
+
+use cattery_core::limits::DEFAULT_LEEWAY;
+use cattery_proto::v1;
+use cattery_sdk::sealing::{INFO_SERVICE_KEY, ReceiverKey};
+use v1::EpochState::{Active, Draining, Prepared};
+
+use crate::authority::{root, until};
+use crate::town::{Town, mint, now};
+
+#[tokio::test]
+async fn a_token_of_a_newer_epoch_brings_its_key_in() {
+    let town = Town::new(|_, _| {}).await;
+    town.authority.script().refresh_after_seconds = 300;
+    until("the long period is in force", || async {
+        let before = town.authority.script().requests;
+        crate::town::pause(1_500).await;
+        before == town.authority.script().requests
+    })
+    .await;
+    town.authority.script().epochs =
+        vec![(1, Draining, now() + 600), (2, Active, 0), (3, Prepared, 0)];
+    assert_eq!(town.verify(&mint(2)).await.unwrap_err(), "unknown_epoch");
+    until("the key is there", || async {
+        town.verify(&mint(2)).await.is_ok()
+    })
+    .await;
+    assert!(town.verify(&mint(1)).await.is_ok() && town.verify(&mint(3)).await.is_ok());
+    let status = town
+        .client()
+        .get_status(v1::GetStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let epochs: Vec<_> = status
+        .epochs
+        .iter()
+        .map(|held| (held.epoch, held.state()))
+        .collect();
+    assert_eq!(epochs, [(1, Draining), (2, Active), (3, Prepared)]);
+}
+
+#[tokio::test]
+async fn an_authority_that_fell_back_is_not_believed() {
+    let mut town = Town::new(|_, _| {}).await;
+    town.authority.script().epochs = vec![(5, Active, 0)];
+    until("epoch 5 is there", || async {
+        town.verify(&mint(5)).await.is_ok()
+    })
+    .await;
+    assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "retired_epoch");
+    town.authority.script().epochs = vec![(1, Active, 0)];
+    let requests = town.authority.script().requests;
+    until("it has been offered", || async {
+        town.authority.script().requests > requests + 1
+    })
+    .await;
+    assert!(town.verify(&mint(5)).await.is_ok());
+    // Nor after a restart.
+    town.stop().await;
+    town.start(None).await.unwrap();
+    let requests = town.authority.script().requests;
+    until("it has been offered", || async {
+        town.authority.script().requests > requests + 1
+    })
+    .await;
+    assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "unavailable");
+    // A restore counts before an epoch's number.
+    town.authority.script().incarnation = 2;
+    until("the restore is believed", || async {
+        town.verify(&mint(1)).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn peers_that_are_named_verify_for_themselves() {
+    let uid = rustix::process::getuid().as_raw();
+    let town = Town::new(|config, _| {
+        config.in_process.uids = vec![uid];
+        config.leeway_seconds = 0;
+    })
+    .await;
+    let receiver = ReceiverKey::generate().unwrap();
+    let request = v1::GetVerificationKeysRequest {
+        receiver_public_key: receiver.public_key(),
+    };
+    let answer = town
+        .client()
+        .get_verification_keys(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let opened = receiver.open(
+        INFO_SERVICE_KEY,
+        answer.keys[0].sealed_key.as_ref().unwrap(),
+    );
+    let key = root(1).service_key(&"photos".parse().unwrap(), 0);
+    assert_eq!(opened.unwrap()[..], key.expose()[..]);
+    assert_eq!((answer.leeway_seconds, answer.least_versions.len()), (0, 1));
+    assert!(answer.good_for_seconds > 11 * 3_600);
+
+    let once = |mark, not_before| v1::UseOnceRequest {
+        mark: vec![mark; 32],
+        token: vec![mark; 32],
+        lease_id: vec![1; 8],
+        principal: "user/alice".into(),
+        not_before,
+        not_after: now() + 60,
+    };
+    let mut client = town.client();
+    for (mark, not_before, code) in [
+        (1, now() - DEFAULT_LEEWAY, "replayed"),
+        (2, now() + 5, ""),
+        (2, now() + 5, "replayed"),
+    ] {
+        let answer = client.use_once(once(mark, not_before)).await.unwrap();
+        assert_eq!(answer.get_ref().code, code);
+    }
+    let mut short = once(3, now());
+    short.mark.pop();
+    assert_eq!(
+        client.use_once(short).await.unwrap_err().code(),
+        tonic::Code::InvalidArgument
+    );
+}

@@ -1,0 +1,12 @@
+//! The agent against an authority that does as it is told: enrolment, faces, outages, rotations, restarts.
+
+// The configuration of clippy allows these in test functions, and not in what those call.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::unused_async)]
+
+mod authority;
+mod faces;
+mod keys;
+mod lifecycle;
+mod minting;
+mod program;
+mod town;
