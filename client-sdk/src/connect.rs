@@ -2,16 +2,22 @@
 
 use std::{
     io,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -100,6 +106,11 @@ impl Connector {
                 "the authority at {} did not answer in time: see its log",
                 self.shared.addresses.join(", ")
             ),
+            // A status of this side's own making: an authority's has no source.
+            (_, None) if std::error::Error::source(status).is_some() => format!(
+                "the connection to the authority at {} broke: is it restarting?",
+                self.shared.addresses.join(", ")
+            ),
             _ => status.message().to_owned(),
         }
     }
@@ -112,7 +123,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
+    async fn connect(self: &Arc<Self>) -> io::Result<Watched> {
         let count = self.addresses.len();
         let first = self.preferred.load(Ordering::Relaxed);
         let mut failures = Vec::new();
@@ -123,7 +134,11 @@ impl Shared {
                 Ok(stream) => {
                     self.preferred.store(index, Ordering::Relaxed);
                     *self.last_failure() = None;
-                    return Ok(stream);
+                    return Ok(Watched {
+                        stream,
+                        address: address.clone(),
+                        shared: Arc::clone(self),
+                    });
                 }
                 Err(error) => failures.push(describe(address, &error)),
             }
@@ -138,6 +153,63 @@ impl Shared {
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from(AUTHORITY_NAME).map_err(io::Error::other)?;
         self.tls.connect(name, tcp).await
+    }
+}
+
+/// A connection that notes why it breaks: in TLS 1.3 a server refuses a certificate only after the client's handshake is done.
+struct Watched {
+    stream: TlsStream<TcpStream>,
+    address: String,
+    shared: Arc<Shared>,
+}
+
+impl Watched {
+    fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &result {
+            *self.shared.last_failure() = Some(describe(&self.address, error));
+        }
+        result
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.note(result)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

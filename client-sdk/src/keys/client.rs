@@ -171,10 +171,14 @@ impl Client {
         let snapshot = self.inner.state.snapshot();
         let token = snapshot.mint_at(service, options, extra, now);
         let token = token.map_err(|error| match error {
-            MintError::KeyExpired { service, .. } => MintError::KeyExpired {
-                service,
-                why: self.why_failing(),
-            },
+            MintError::KeyExpired { service, .. } => {
+                // The timer of renewing stands still while a computer sleeps, and this clock does not.
+                self.want_newer_than(snapshot.round);
+                MintError::KeyExpired {
+                    service,
+                    why: self.why_failing(),
+                }
+            }
             other => other,
         })?;
         Ok((token, snapshot.round))

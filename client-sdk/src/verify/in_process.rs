@@ -40,7 +40,7 @@ struct Shared {
     keys: ArcSwap<VerificationKeys>,
     /// Whether the last refresh failed.
     cut_off: AtomicBool,
-    /// A token of an unknown epoch came.
+    /// A token of an unknown epoch came, or the keys are too old.
     demand: Notify,
 }
 
@@ -86,13 +86,13 @@ impl InProcess {
         facts: &RequestFacts<'_>,
     ) -> Result<(Caller, Option<UseOnceRequest>), Refusal> {
         let keys = self.keys.keys.load();
-        if Instant::now() >= keys.good_until {
+        let now = now()?;
+        if keys.good_for(now).is_zero() {
+            self.keys.demand.notify_one();
             return Err(Refusal::Unavailable(
                 "no agent has answered for too long".to_owned(),
             ));
         }
-        let now = unix_now()
-            .ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))?;
         let noted = Noted::default();
         let verifier = Verifier {
             service: &self.service,
@@ -158,6 +158,10 @@ impl SingleUse for Noted {
     }
 }
 
+fn now() -> Result<u64, Refusal> {
+    unix_now().ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))
+}
+
 fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     thread_local! {
         static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
@@ -193,11 +197,7 @@ async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
                 shared.cut_off.store(true, Ordering::Relaxed);
                 failures += 1;
                 wait = Duration::from_secs(1_u64 << failures.min(5)).min(LONGEST_RETRY);
-                let good_for = shared
-                    .keys
-                    .load()
-                    .good_until
-                    .saturating_duration_since(Instant::now());
+                let good_for = now().map_or(Duration::ZERO, |now| shared.keys.load().good_for(now));
                 tracing::warn!(
                     why,
                     good_for_seconds = good_for.as_secs(),
@@ -210,7 +210,8 @@ async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
 
 async fn fetch(agent: &ThroughAgent, service: &str) -> Result<VerificationKeys, String> {
     let receiver = ReceiverKey::generate().map_err(|error| error.to_string())?;
-    let asked = Instant::now();
+    let unix = unix_now().ok_or("the clock of this computer stands before 1970")?;
+    let asked = (Instant::now(), unix);
     let answer = AgentClient::new(agent.channel.clone())
         .get_verification_keys(GetVerificationKeysRequest {
             receiver_public_key: receiver.public_key(),

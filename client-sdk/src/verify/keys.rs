@@ -16,7 +16,9 @@ pub(super) struct VerificationKeys {
     pub(super) revoked: LeastVersions,
     pub(super) policy: Policy,
     /// Past it, nobody can tell any more.
-    pub(super) good_until: Instant,
+    good_until: Instant,
+    /// The same in Unix seconds: the other clock stands still while a computer sleeps.
+    good_until_unix: u64,
     pub(super) refresh_after: Duration,
 }
 
@@ -29,12 +31,12 @@ impl AsRef<ServiceKey> for LockedKey {
 }
 
 impl VerificationKeys {
-    /// `asked` is when the question left. The error is a line for people.
+    /// `asked` is when the question left, by both clocks. The error is a line for people.
     pub(super) fn read(
         answer: GetVerificationKeysResponse,
         service: &str,
         receiver: &ReceiverKey,
-        asked: Instant,
+        asked: (Instant, u64),
     ) -> Result<Self, String> {
         if answer.service != service {
             return Err(format!(
@@ -62,6 +64,7 @@ impl VerificationKeys {
                 ends.push((sent.epoch, sent.generation, sent.not_after));
             }
         }
+        let good_for = answer.good_for_seconds.min(LONGEST);
         let versions = answer.least_versions.into_iter();
         Ok(Self {
             keyring,
@@ -75,9 +78,16 @@ impl VerificationKeys {
                 leeway: answer.leeway_seconds,
                 max_lifetime: answer.max_lifetime_seconds,
             },
-            good_until: asked + Duration::from_secs(answer.good_for_seconds.min(LONGEST)),
+            good_until: asked.0 + Duration::from_secs(good_for),
+            good_until_unix: asked.1.saturating_add(good_for),
             refresh_after: Duration::from_secs(answer.refresh_after_seconds.max(1).into()),
         })
+    }
+
+    /// How long these are still good for; zero when nobody can tell any more.
+    pub(super) fn good_for(&self, now: u64) -> Duration {
+        let left = Duration::from_secs(self.good_until_unix.saturating_sub(now));
+        left.min(self.good_until.saturating_duration_since(Instant::now()))
     }
 
     pub(super) fn at(&self, now: u64) -> KeysAt<'_> {

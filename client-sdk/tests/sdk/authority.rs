@@ -17,12 +17,13 @@ use cattery_proto::v1::{
 use cattery_sdk::{
     portable::{ApiKey, Portable},
     sealing::{INFO_USER_KEY, seal},
-    tls::AUTHORITY_NAME,
+    tls::{AUTHORITY_NAME, Identity},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
+    server::WebPkiClientVerifier,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -42,6 +43,7 @@ pub(crate) struct Authority {
     pub(crate) address: SocketAddr,
     pub(crate) ca: Vec<u8>,
     pub(crate) knobs: Arc<Knobs>,
+    issuer: Issuer<'static, KeyPair>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -68,16 +70,23 @@ impl Authority {
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_key = KeyPair::generate().unwrap();
         let ca_der = ca.self_signed(&ca_key).unwrap().der().to_vec();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(ca_der.clone())).unwrap();
         let leaf_key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new([name.to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&leaf_key, &Issuer::new(ca, ca_key)).unwrap();
+        let issuer = Issuer::new(ca, ca_key);
+        let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
         let chain = vec![leaf.der().clone(), CertificateDer::from(ca_der.clone())];
         let key = PrivateKeyDer::try_from(leaf_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .unwrap();
         let mut tls = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)
             .unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec()];
@@ -104,6 +113,7 @@ impl Authority {
             address,
             ca: ca_der,
             knobs,
+            issuer,
             stop: Some(stop),
             serving,
         }
@@ -116,6 +126,16 @@ impl Authority {
             addresses: vec![self.address.to_string()],
             ca_sha256: Sha256::digest(&self.ca).into(),
         })
+    }
+
+    /// A certificate as a service has one.
+    pub(crate) fn identity(&self) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().signed_by(&key, &self.issuer);
+        Identity {
+            certificate: certificate.unwrap().der().to_vec(),
+            key: Zeroizing::new(key.serialize_der()),
+        }
     }
 
     /// Nothing listens any more, and no connection is left.
@@ -175,9 +195,13 @@ impl UserKeys for Issue {
                     .into()
             })
             .and_then(|text: String| ApiKey::parse(&text).ok());
-        if given.is_none_or(|key| *key.secret != SECRET) {
+        let principal = if request.peer_certs().is_some_and(|certs| !certs.is_empty()) {
+            "service/web"
+        } else if given.is_some_and(|key| *key.secret == SECRET) {
+            "user/alice"
+        } else {
             return Err(Status::unauthenticated("this API key is not known"));
-        }
+        };
         let request = request.into_inner();
         let services = if request.services.is_empty() {
             vec!["photos".to_owned()]
@@ -190,7 +214,7 @@ impl UserKeys for Issue {
                     seal(
                         &request.receiver_public_key,
                         INFO_USER_KEY,
-                        &self.issue().to_bytes(),
+                        &self.issue(principal).to_bytes(),
                     )
                     .unwrap(),
                 )
@@ -204,7 +228,7 @@ impl UserKeys for Issue {
         });
         Ok(Response::new(IssueUserKeysResponse {
             cluster: Some(self.cluster.clone()),
-            principal: "user/alice".into(),
+            principal: principal.into(),
             keys: keys.collect(),
             server_time_ms: now() * 1000,
         }))
@@ -212,13 +236,13 @@ impl UserKeys for Issue {
 }
 
 impl Issue {
-    fn issue(&self) -> UserKey {
+    fn issue(&self, principal: &str) -> UserKey {
         let epoch = self.knobs.epoch.load(Ordering::SeqCst);
         let id = KeyId {
             epoch,
             service: "photos",
             generation: 0,
-            principal: "user/alice",
+            principal,
             version: 0,
             expires_at: now() + self.knobs.lease_seconds.load(Ordering::SeqCst),
             lease_id: [1; 8],

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use cattery_core::{Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, Verifier};
 use cattery_sdk::{
     Client, ConnectOptions, Credentials, MintOptions,
-    keys::{ConnectError, MintError},
+    keys::{Cluster, ConnectError, MintError},
     portable::{ApiKey, Portable},
 };
 use zeroize::Zeroizing;
@@ -159,6 +159,37 @@ async fn only_a_certificate_of_the_role_is_an_authority() {
     let line = refused(impostor.api_key(), &["photos"]).await;
     assert!(line.contains("is not trusted"), "{line}");
     assert_eq!(impostor.knobs.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_service_gets_keys_by_its_certificate() {
+    let authority = Authority::start().await;
+    let credentials = |authority: &Authority| Credentials::Certificate {
+        identity: authority.identity(),
+        cluster: Cluster {
+            trust_bundle: vec![authority.ca.clone()],
+            addresses: vec![authority.address.to_string()],
+            ..Cluster::default()
+        },
+    };
+    let client = Client::connect(credentials(&authority), ConnectOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(client.principal(), "service/web");
+    client.replace_identity(authority.identity()).unwrap();
+    assert!(client.key_refused().await); // fetched anew, with the new certificate
+
+    let elsewhere = Authority::start().await;
+    let Credentials::Certificate { identity, .. } = credentials(&elsewhere) else {
+        panic!("it is one");
+    };
+    let Credentials::Certificate { cluster, .. } = credentials(&authority) else {
+        panic!("it is one");
+    };
+    let stranger = Credentials::Certificate { identity, cluster };
+    let refused = Client::connect(stranger, ConnectOptions::default()).await;
+    let line = refused.err().unwrap().to_string();
+    assert!(line.contains("refused this client's certificate"), "{line}");
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod authority;
 mod client;
 mod grpc;
 mod layers;
+mod logs;

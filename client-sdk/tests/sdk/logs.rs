@@ -1,0 +1,77 @@
+//! The most verbose logs hold no secret.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use cattery_sdk::{
+    MintOptions,
+    sign::{SignLayer, Signer},
+    verify::{Verifier, VerifyLayer},
+};
+use http::{Request, Response};
+use http_body_util::Empty;
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::{agent::Agent, authority::Authority, client::connect};
+
+type Body = Empty<bytes::Bytes>;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_token_and_no_key_is_logged() {
+    let log = Log::default();
+    let into = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || into.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber); // one thread runs all of this test
+
+    let authority = Authority::start().await;
+    let agent = Agent::start();
+    let client = connect(&authority).await;
+    let upstream = tower::service_fn(|request: Request<Body>| async move {
+        tracing::debug!(headers = ?request.headers(), "an upstream that logs too much");
+        Ok::<_, std::convert::Infallible>(Response::new(Body::new()))
+    });
+    for verifier in [
+        Verifier::through_agent("photos", &agent.socket).unwrap(),
+        Verifier::in_process("photos", &agent.socket).await.unwrap(),
+    ] {
+        let upstream = VerifyLayer::new(verifier).layer(upstream);
+        let signed = SignLayer::new(Signer::new(client.clone(), "photos")).layer(upstream);
+        let response = signed.oneshot(Request::new(Body::new())).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    let token = client.mint("photos", &MintOptions::default()).unwrap();
+    tracing::debug!(?token, "a token in a log");
+
+    let text = log.text();
+    assert!(text.contains("an upstream that logs too much") && text.contains("h2::"));
+    for secret in ["cat1_", "catapi1_", "catkey1_"] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+    tracing::debug!("planted: {}", &*token);
+    assert!(log.text().contains("cat1_"));
+}
