@@ -22,6 +22,22 @@ fn an_empty_file_is_the_defaults() {
 }
 
 #[test]
+fn the_annotated_file_is_the_defaults() {
+    let (config, _) = read(include_str!("../../agent.toml"), &here()).unwrap();
+    assert_eq!(config, Config::new(Path::new("/var/lib/cattery-agent")));
+    let uncommented: String = include_str!("../../agent.toml")
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting) if setting.starts_with('[') || setting.contains(" = \"") => setting,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let (config, _) = read(&uncommented, &here()).unwrap();
+    assert!(config.cache.is_some() && config.http_socket.is_some());
+}
+
+#[test]
 fn every_key_is_read_and_flags_go_first() {
     let text = r#"
         dir = "/elsewhere"
