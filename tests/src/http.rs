@@ -34,10 +34,23 @@ impl Response {
 /// # Errors
 /// Where there is no answer, or it is not HTTP.
 pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &[u8])]) -> Result<Response> {
+    send(address, "GET", path, headers)
+}
+
+/// One request without a body, on a connection of its own.
+///
+/// # Errors
+/// Where there is no answer, or it is not HTTP.
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &[u8])],
+) -> Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))
         .with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n").into_bytes();
+    let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n").into_bytes();
     if !headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("host"))
@@ -54,7 +67,7 @@ pub fn get(address: SocketAddr, path: &str, headers: &[(&str, &[u8])]) -> Result
     stream.write_all(&request)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    parse(&answer).with_context(|| format!("GET {path} from {address}"))
+    parse(&answer).with_context(|| format!("{method} {path} from {address}"))
 }
 
 fn parse(answer: &[u8]) -> Result<Response> {

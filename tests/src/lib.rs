@@ -8,6 +8,7 @@ pub mod agent;
 pub mod api;
 pub mod authority;
 pub mod cli;
+pub mod dev;
 pub mod http;
 pub mod netns;
 pub mod ports;

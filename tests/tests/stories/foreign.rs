@@ -1,0 +1,273 @@
+//! A client that shares no code with this project: what it mints is accepted, and each of its bad tokens is refused with
+//! exactly the right code, at every face of the agent.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use cattery_proto::v1::{RequestFacts, VerifyRequest, verify_response};
+use cattery_tests::{
+    agent::FORWARD_AUTH,
+    api,
+    cli::Cli,
+    dev::Dev,
+    http::{self, Response},
+    python,
+    random::seed,
+    town::{Folder, Town},
+};
+use serde_json::Value;
+use tonic::Code;
+
+use crate::{block_on, next_second, say};
+
+/// The least number of bad tokens that makes a story.
+const ENOUGH: usize = 300;
+
+#[test]
+fn the_python_client_agrees_with_itself() -> Result<()> {
+    python::run("test_cat1.py", &[], "").map(drop)
+}
+
+#[test]
+fn foreign_tokens_at_every_face() -> Result<()> {
+    let town = Town::new()?;
+    let key = town.alice.ok(&["key", "export", "photos"], "")?;
+    ensure!(key.starts_with("catkey1_"), "key export prints a key");
+    // Single-use tokens are good where they begin after the agent did.
+    next_second()?;
+    let seed = seed()? & 0xffff_ffff;
+    forward_auth(&town, &key, seed)?;
+    // Another seed: the agent has seen the first one's single-use tokens.
+    block_on(verify(&town, &key, seed + 1))
+}
+
+#[test]
+fn foreign_tokens_at_the_upstream_of_dev() -> Result<()> {
+    let folder = Folder::new()?;
+    let dev = Dev::start(folder.path())?;
+    let mut alice = Cli::new(folder.path(), "alice");
+    alice.home = dev.entry("home")?.into();
+    let key = alice.ok(&["key", "export", "photos"], "")?;
+    next_second()?;
+    upstream(&dev, &key, seed()? & 0xffff_ffff)
+}
+
+/// The service sees the connection's address, so cases about addresses are not for it.
+fn upstream(dev: &Dev, key: &str, seed: u64) -> Result<()> {
+    let addr = dev.address("upstream")?;
+    let mut tally = Tally::default();
+    for case in cases(key, seed)? {
+        let (name, facts) = (text(&case["name"])?, &case["facts"]);
+        let path = facts["path"].as_str().unwrap_or_default();
+        // RFC 9112, section 3.2: what a client cannot put into a request line never arrives as a path.
+        let is_target = path.starts_with('/')
+            && path
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&b));
+        let (Some(status), true) = (case["status"].as_u64(), is_target) else {
+            continue;
+        };
+        if ["source_addr", "block ", "from "]
+            .iter()
+            .any(|word| name.contains(word))
+        {
+            continue;
+        }
+        let bearer = format!("Bearer {}", text(&case["text"])?);
+        let headers = [
+            ("authorization", bearer.as_bytes()),
+            ("host", text(&facts["authority"])?.as_bytes()),
+        ];
+        let answer = http::send(addr, text(&facts["method"])?, path, &headers)?;
+        let outcome = if status == 200 {
+            let hello = format!("Hello {}\n", text(&case["principal"])?);
+            // The body of an answer that is not chunked is all that follows the headers.
+            if answer.status == 200 && answer.body == hello {
+                Ok(())
+            } else {
+                Err(anyhow::anyhow!("{answer:?}"))
+            }
+        } else {
+            check_http(&case, status, &answer)
+        };
+        tally.add(&case, outcome)?;
+    }
+    tally.finish("upstream")
+}
+
+fn cases(key: &str, seed: u64) -> Result<Vec<Value>> {
+    let text = python::run("client.py", &["cases", "--seed", &seed.to_string()], key)?;
+    let mut lines = text.lines().map(serde_json::from_str::<Value>);
+    let head = lines.next().context("a first line")??;
+    say(&format!("foreign client: seed {}", head["seed"]));
+    Ok(lines.collect::<Result<_, _>>()?)
+}
+
+fn forward_auth(town: &Town, key: &str, seed: u64) -> Result<()> {
+    let addr = town.agent.http()?;
+    let mut tally = Tally::default();
+    for case in cases(key, seed)? {
+        let Some(status) = case["status"].as_u64() else {
+            continue;
+        };
+        let bearer = format!("Bearer {}", text(&case["text"])?);
+        let facts = &case["facts"];
+        let mut headers = vec![("authorization", bearer.as_bytes())];
+        for (header, fact) in [
+            ("x-forwarded-method", "method"),
+            ("x-forwarded-host", "authority"),
+            ("x-forwarded-uri", "path"),
+            ("x-forwarded-for", "source_addr"),
+        ] {
+            if let Some(value) = facts[fact].as_str() {
+                headers.push((header, value.as_bytes()));
+            }
+        }
+        let answer = http::get(addr, FORWARD_AUTH, &headers)?;
+        tally.add(&case, check_http(&case, status, &answer))?;
+    }
+    tally.finish("forward-auth")
+}
+
+fn check_http(case: &Value, status: u64, answer: &Response) -> Result<()> {
+    ensure!(
+        u64::from(answer.status) == status,
+        "status {}, not {status}: {answer:?}",
+        answer.status
+    );
+    let want = text(&case["want"])?;
+    if want == "ok" {
+        let principal = answer.header("x-cat-principal");
+        ensure!(
+            principal == case["principal"].as_str(),
+            "x-cat-principal is {principal:?}"
+        );
+        return Ok(());
+    }
+    ensure!(
+        answer.header("x-cat-principal").is_none(),
+        "a refusal names a principal"
+    );
+    if status == 503 {
+        // No challenge: another token would fare no better.
+        ensure!(
+            answer.body.trim() == want,
+            "the body says {:?}",
+            answer.body
+        );
+        return Ok(());
+    }
+    let said = answer.header("www-authenticate").unwrap_or_default();
+    ensure!(
+        said.contains(&format!("\"{want}\"")),
+        "WWW-Authenticate says {said:?}, not {want}"
+    );
+    Ok(())
+}
+
+async fn verify(town: &Town, key: &str, seed: u64) -> Result<()> {
+    let mut agent = api::agent(&town.agent.socket)?;
+    let mut tally = Tally::default();
+    for case in cases(key, seed)? {
+        let request = VerifyRequest {
+            presentation: text(&case["text"])?.to_owned(),
+            facts: Some(facts(&case["facts"])?),
+        };
+        let source = case["facts"]["source_addr"].as_str();
+        let is_address = source.is_none_or(|text| text.parse::<IpAddr>().is_ok());
+        match agent.verify(request).await {
+            // The service that asks has to know what an address is: this is its mistake, and no answer about the token.
+            Err(status) if status.code() == Code::InvalidArgument && !is_address => {
+                ensure!(case["want"] != "ok", "{}: {status}", case["name"]);
+            }
+            Err(status) => tally.add(&case, Err(status.into()))?,
+            Ok(answer) => {
+                let result = answer.into_inner().result;
+                let result = result.context("an answer has a result")?;
+                tally.add(&case, check_grpc(&case, &result))?;
+            }
+        }
+    }
+    tally.finish("Verify")
+}
+
+fn check_grpc(case: &Value, result: &verify_response::Result) -> Result<()> {
+    let want = text(&case["want"])?;
+    match result {
+        verify_response::Result::Denial(denial) => {
+            ensure!(denial.code == want, "{}, not {want}", denial.code);
+        }
+        verify_response::Result::Caller(caller) => {
+            ensure!(want == "ok", "accepted, where {want} was due");
+            let said = [
+                ("principal", caller.principal.clone()),
+                ("lease_id", hex::encode(&caller.lease_id)),
+                ("token_id", hex::encode(&caller.token_id)),
+                ("claims_type", caller.claims_type.clone()),
+                ("claims", hex::encode(&caller.claims)),
+            ];
+            for (name, value) in said {
+                ensure!(case[name] == value.as_str(), "{name} is {value}");
+            }
+            ensure!(case["epoch"] == caller.epoch, "epoch is {}", caller.epoch);
+        }
+    }
+    Ok(())
+}
+
+fn facts(facts: &Value) -> Result<RequestFacts> {
+    let get = |name: &str| facts[name].as_str().map(str::to_owned);
+    let bytes = |name: &str| get(name).map(hex::decode).transpose();
+    let context = facts["context"].as_object().into_iter().flatten();
+    Ok(RequestFacts {
+        method: get("method"),
+        authority: get("authority"),
+        path_and_query: get("path"),
+        source_addr: get("source_addr"),
+        client_cert_sha256: bytes("client_cert_sha256")?,
+        scope: get("scope"),
+        body_sha256: bytes("body_sha256")?,
+        context: context
+            .map(|(key, value)| Ok((key.clone(), text(value)?.to_owned())))
+            .collect::<Result<_>>()?,
+    })
+}
+
+/// What came out, by code; and all that was wrong, so that one run tells everything.
+#[derive(Default)]
+struct Tally {
+    right: BTreeMap<String, usize>,
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, case: &Value, outcome: Result<()>) -> Result<()> {
+        let want = text(&case["want"])?;
+        match outcome {
+            Ok(()) => {
+                *self.right.entry(want.to_owned()).or_default() += 1;
+            }
+            Err(why) => self.wrong.push(format!("{}: {why}", case["name"])),
+        }
+        Ok(())
+    }
+
+    fn finish(self, face: &str) -> Result<()> {
+        let good = self.right.get("ok").copied().unwrap_or_default();
+        let bad = self.right.values().sum::<usize>() - good;
+        say(&format!(
+            "{face}: {good} accepted, {bad} refused with the right code, {} wrong: {:?}",
+            self.wrong.len(),
+            self.right
+        ));
+        if !self.wrong.is_empty() {
+            bail!("{face}:\n{}", self.wrong.join("\n"));
+        }
+        ensure!(bad >= ENOUGH && good > 0, "too few cases: {good} and {bad}");
+        Ok(())
+    }
+}
+
+fn text(value: &Value) -> Result<&str> {
+    value.as_str().context("a text")
+}

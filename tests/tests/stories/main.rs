@@ -1,0 +1,43 @@
+//! The stories: what Cattery does when everything is real, by topic.
+#![forbid(unsafe_code)]
+
+mod crash;
+mod foreign;
+mod local;
+mod main_path;
+mod outage;
+mod restart;
+mod sealed;
+mod secrets;
+mod signals;
+mod wrong_inputs;
+
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+/// A line for whoever reads along with `--nocapture`.
+#[allow(clippy::print_stdout)]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Runs an asynchronous story.
+fn block_on<T>(story: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(story)
+}
+
+/// Waits for the next second of the clock: some rules compare whole seconds.
+fn next_second() -> Result<()> {
+    let second = || -> Result<u64> {
+        Ok(SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)?
+            .as_secs())
+    };
+    let now = second()?;
+    cattery_tests::wait::until("the next second", || Ok((second()? > now).then_some(())))
+}
