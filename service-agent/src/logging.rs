@@ -1,5 +1,7 @@
 //! Logs on standard error, without secrets however verbose they are.
 
+use std::io::IsTerminal as _;
+
 use cattery_agent::{LogConfig, LogFormat};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
@@ -28,7 +30,9 @@ pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<()> {
             )
         })?
         .and(filter_fn(is_ours_or_terse));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     match config.format {
         LogFormat::Human => registry.with(layer.with_filter(filter)).init(),
