@@ -44,7 +44,7 @@ pub(crate) fn cell(at: u64) -> String {
     }
 }
 
-/// `90 seconds`, `12 hours`: the largest unit of which there are at least two, rounded down.
+/// `90 seconds`, `12 hours`: the largest unit of which there are at least two, rounded to the nearest.
 pub(crate) fn span(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [
         (86_400, "day"),
@@ -56,7 +56,7 @@ pub(crate) fn span(seconds: u64) -> String {
         .into_iter()
         .find(|(size, _)| seconds >= 2 * size || seconds == *size)
         .unwrap_or((1, "second"));
-    let count = seconds / size;
+    let count = seconds.saturating_add(size / 2) / size;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 

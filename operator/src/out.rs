@@ -17,7 +17,7 @@ pub(crate) enum Format {
     /// Tables and sentences.
     #[default]
     Human,
-    /// JSON: stable names in snake_case, times in Unix seconds.
+    /// JSON on one line: stable names in snake_case, times in Unix seconds.
     Json,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn lines(text: &str) -> anyhow::Result<()> {
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    let mut out = zeroize::Zeroizing::new(serde_json::to_vec_pretty(value).context("no JSON")?);
+    let mut out = zeroize::Zeroizing::new(serde_json::to_vec(value).context("no JSON")?);
     out.push(b'\n');
     write(&out)
 }

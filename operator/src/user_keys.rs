@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use cattery_core::{ServiceName, UserKey};
 use cattery_sdk::{
     connect::Connector,
@@ -20,6 +20,9 @@ use crate::{
 
 /// How long a renewal may take while the key that is there still serves.
 const EARLY_RENEWAL: Duration = Duration::from_secs(2);
+
+/// After a renewal that failed, minting does not wait for another one, seconds.
+const RETRY: u64 = 60;
 
 /// Who logged in, and what for.
 pub(crate) struct LoggedIn {
@@ -69,22 +72,29 @@ pub(crate) async fn key_for(
         Some(lease) => Some((lease.user_key()?, lease)),
         None => None,
     };
-    let Some((key, lease)) = kept.filter(|(key, _)| key.id().expires_at > now) else {
+    let Some((key, mut lease)) = kept.filter(|(key, _)| key.id().expires_at > now) else {
         return renew(home, service).await;
     };
-    let ends = key.id().expires_at;
-    let half = lease.obtained_at + ends.saturating_sub(lease.obtained_at) / 2;
-    if lease.handed_over || (now < half && until <= ends) {
+    if !is_renewal_due(&lease, key.id().expires_at, until, now) {
         return Ok(key);
     }
-    match timeout(EARLY_RENEWAL, renew(home, service)).await {
-        Ok(Ok(fresh)) => Ok(fresh),
-        Ok(Err(error)) => {
+    let renewed = timeout(EARLY_RENEWAL, renew(home, service)).await;
+    match renewed.unwrap_or_else(|_| Err(anyhow!("no authority answered in time"))) {
+        Ok(fresh) => Ok(fresh),
+        Err(error) => {
             tracing::info!("the key for {service} was not renewed: {error:#}");
+            lease.renewal_failed_at = now;
+            home.keep_lease(service.as_str(), &lease)?;
             Ok(key)
         }
-        Err(_) => Ok(key),
     }
+}
+
+/// Whether a key that lives until `ends` should be renewed before it has to be.
+fn is_renewal_due(lease: &LeaseFile, ends: u64, until: u64, now: u64) -> bool {
+    let half = lease.obtained_at + ends.saturating_sub(lease.obtained_at) / 2;
+    let wanted = now >= half || until > ends;
+    wanted && !lease.handed_over && now.saturating_sub(lease.renewal_failed_at) >= RETRY
 }
 
 async fn renew(home: &Home, service: &ServiceName) -> anyhow::Result<UserKey> {
@@ -107,11 +117,9 @@ async fn renew(home: &Home, service: &ServiceName) -> anyhow::Result<UserKey> {
         .into_iter()
         .next()
         .context("the authority answered for no service")?;
-    let key = answer.1.with_context(|| {
+    let key = answer.1.map_err(|why| {
         let principal = &issued.principal;
-        format!(
-            "{principal} gets no key for {service}; an operator can allow it: `cattery grant add {principal} {service}`"
-        )
+        anyhow!("{principal} gets no key for {service}: {why}; an operator can allow it: `cattery grant add {principal} {service}`")
     })?;
     keep(home, &key, false)?;
     Ok(key)
@@ -135,6 +143,31 @@ pub(crate) fn keep(home: &Home, key: &UserKey, handed_over: bool) -> anyhow::Res
         key: Secret::new(&key.to_text()),
         obtained_at: clock::now(),
         handed_over,
+        renewal_failed_at: 0,
     };
     home.keep_lease(key.id().service, &lease)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_renewed_from_half_its_life_on() {
+        let mut lease = LeaseFile {
+            key: Secret::new(""),
+            obtained_at: 1_000,
+            handed_over: false,
+            renewal_failed_at: 0,
+        };
+        let due = |lease: &LeaseFile, until, now| is_renewal_due(lease, 2_000, until, now);
+        assert!(!due(&lease, 1_500, 1_499));
+        assert!(due(&lease, 1_560, 1_500));
+        assert!(due(&lease, 2_001, 1_100), "the token is to outlive the key");
+        lease.renewal_failed_at = 1_500;
+        assert!(!due(&lease, 1_600, 1_559));
+        assert!(due(&lease, 1_600, 1_560));
+        lease.handed_over = true;
+        assert!(!due(&lease, 1_600, 1_900));
+    }
 }

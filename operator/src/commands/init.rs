@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use cattery_authority::{
-    config::{DEFAULT_LISTEN, DEFAULT_TRUST_DOMAIN},
+    config::{DEFAULT_LISTEN, DEFAULT_TRUST_DOMAIN, FILE},
     init::{InitOptions, InitOutcome, InitUnseal, initialize},
 };
 use cattery_sdk::identity::KeyPair;
@@ -98,7 +98,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         authority_id: config.authority_id,
         operator: operator.subject,
         home: context.home.dir().to_owned(),
-        config: config.dir.join(cattery_authority::config::FILE),
+        config: config.dir.join(FILE),
         dir: config.dir,
         listen: config.listen,
         addresses: cluster.addresses,
@@ -120,12 +120,10 @@ pub(crate) struct NewCluster {
 
 /// Makes a cluster, whose first operator is at home in `home`.
 pub(crate) async fn make(new: NewCluster, home: &Home) -> anyhow::Result<InitOutcome> {
-    if let Some(other) = home.operator()? {
-        bail!(
-            "{} is the home of {} of another cluster: give another --home",
-            home.dir().display(),
-            other.subject
-        );
+    // Where there is a cluster already, that is what to say.
+    if !new.dir.join(FILE).exists() {
+        home.expect_no_operator()?;
+        home.check_writable()?;
     }
     let keys = KeyPair::generate()?;
     let now = clock::now();

@@ -50,7 +50,10 @@ pub(crate) async fn run(_: Args, context: &Context) -> anyhow::Result<Done> {
             not_after: None,
         }
     } else if text.starts_with(JoinToken::PREFIX) {
-        let operator = enroll(&JoinToken::parse(&text)?).await?;
+        let token = JoinToken::parse(&text)?;
+        context.home.expect_no_operator()?;
+        context.home.check_writable()?;
+        let operator = enroll(&token).await?;
         context.home.keep_operator(&operator)?;
         Shown {
             subject: operator.subject,

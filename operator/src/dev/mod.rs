@@ -48,24 +48,24 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     let mut signals = Signals::listen()?;
     let place = Place::claim(args.dir.clone())?;
-    let town = tokio::select! {
+    let mut town = tokio::select! {
         town = Town::start(&place, &args) => town?,
         () = signals.any() => return Ok(Done::Refused),
     };
     let done = tokio::select! {
-        done = serve(&town, &args, context) => done,
+        done = serve(&mut town, &args, context) => done,
         () = signals.any() => Ok(if args.once { Done::Refused } else { Done::Well }),
     };
     town.stop().await;
     done
 }
 
-async fn serve(town: &Town<'_>, args: &Args, context: &Context) -> anyhow::Result<Done> {
+async fn serve(town: &mut Town<'_>, args: &Args, context: &Context) -> anyhow::Result<Done> {
     if args.once {
         return once::walk(town, context).await;
     }
     show::running(town, context)?;
-    std::future::pending().await
+    Err(town.broken().await)
 }
 
 /// What ends it: Ctrl-C, `kill`, and a terminal that is closed.

@@ -1,10 +1,10 @@
 //! Where a development cluster lies: a temporary directory, or one that is kept.
 
 use std::{
-    fs::DirBuilder,
+    fs::{DirBuilder, Permissions},
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{DirBuilderExt as _, symlink},
+        fs::{DirBuilderExt as _, PermissionsExt as _, symlink},
     },
     path::{Path, PathBuf},
 };
@@ -92,7 +92,10 @@ impl Place {
 }
 
 fn make_temporary(base: &Path, all: &mut Vec<TempDir>) -> anyhow::Result<PathBuf> {
-    let made = tempfile::Builder::new().prefix("cattery-").tempdir_in(base);
+    let made = tempfile::Builder::new()
+        .prefix("cattery-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(base);
     let made =
         made.with_context(|| format!("no temporary directory can be made in {}", base.display()))?;
     let path = made.path().to_owned();

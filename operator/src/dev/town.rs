@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use cattery_authority::{config, init::InitUnseal};
 use cattery_core::{ServiceName, UserName};
 use cattery_proto::v1;
@@ -83,6 +83,14 @@ impl<'p> Town<'p> {
         self.agent.socket()
     }
 
+    /// Waits until a part of it can go on no longer, which is not meant to happen.
+    pub(super) async fn broken(&mut self) -> anyhow::Error {
+        tokio::select! {
+            why = self.agent.broken() => anyhow!("the agent broke: {why}"),
+            () = self.authority.failed() => anyhow!("the authority broke: run again with -v to see why"),
+        }
+    }
+
     /// Callers first, then those whom they ask.
     pub(super) async fn stop(self) {
         self.upstream.shutdown().await;
@@ -141,6 +149,12 @@ async fn start_agent(
     let mut config = cattery_agent::Config::new(&place.agent());
     config.socket = place.socket();
     config.http = (Ipv4Addr::LOCALHOST, port.unwrap_or(0)).into();
+    // Whoever started this may sign as the service, and verify in processes of their own.
+    config.mint.uids.push(rustix::process::geteuid().as_raw());
+    config
+        .in_process
+        .uids
+        .push(rustix::process::geteuid().as_raw());
     config.header_facts = cattery_agent::HeaderFacts::XForwarded;
     let services = session
         .admin

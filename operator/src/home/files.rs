@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// Bounds what is read into memory: no file of ours comes near it.
@@ -51,12 +52,22 @@ fn check(path: &Path, metadata: &Metadata) -> anyhow::Result<()> {
 /// Writes a file, or leaves it as it was.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+    let mut file = new_file(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(dir)?.sync_all()
+}
+
+/// Finds out whether files can be written in `dir`.
+pub(crate) fn try_write(dir: &Path) -> io::Result<()> {
+    new_file(dir).map(drop)
+}
+
+/// A file without a place yet, 0600, in a folder that is made if need be.
+fn new_file(dir: &Path) -> io::Result<NamedTempFile> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    tempfile::Builder::new().prefix(".new-").tempfile_in(dir)
 }
 
 /// Removes a file that may not be there.

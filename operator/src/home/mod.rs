@@ -9,13 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use cattery_core::ServiceName;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use files::read_private;
 pub(crate) use profile::{AgentFile, ClusterFile, LeaseFile, OperatorFile, UserFile};
 pub(crate) use secret::Secret;
+
+use crate::clock;
 
 const OPERATOR: &str = "operator.json";
 const USER: &str = "user.json";
@@ -64,6 +66,24 @@ impl Home {
     /// Who one is as an operator.
     pub(crate) fn operator(&self) -> anyhow::Result<Option<OperatorFile>> {
         self.read(Path::new(OPERATOR))
+    }
+
+    /// Refuses where an operator is at home who can still act: what is kept of them exists nowhere else.
+    pub(crate) fn expect_no_operator(&self) -> anyhow::Result<()> {
+        match self.operator()? {
+            Some(operator) if operator.not_after > clock::now() => bail!(
+                "{} is at home in {} already: give another --home, or move {OPERATOR} out of it",
+                operator.subject,
+                self.dir.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds out whether something can be kept here, before anything is done that cannot be done again.
+    pub(crate) fn check_writable(&self) -> anyhow::Result<()> {
+        files::try_write(&self.dir)
+            .with_context(|| format!("nothing can be kept in {}", self.dir.display()))
     }
 
     /// Keeps who one is as an operator.

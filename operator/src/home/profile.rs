@@ -73,6 +73,9 @@ pub(crate) struct LeaseFile {
     pub(crate) obtained_at: u64,
     /// Whether somebody handed it over, so that nobody can renew it.
     pub(crate) handed_over: bool,
+    /// When a renewal last failed, Unix seconds.
+    #[serde(default)]
+    pub(crate) renewal_failed_at: u64,
 }
 
 impl ClusterFile {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufReader, Read as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -111,6 +112,8 @@ fn every_suggestion_works_and_nothing_is_left_behind() {
         assert!(dev.path(field).as_os_str().len() > 1, "{}", dev.shown);
     }
     assert!(dev.path("home").starts_with(tmp.home.path()));
+    let dir = fs::metadata(dev.path("dir")).unwrap().permissions();
+    assert_eq!(dir.mode() & 0o777, 0o700);
     let suggested = dev.shown["try"].as_array().unwrap();
     assert!(suggested.len() > 5);
     for suggestion in suggested {
@@ -167,4 +170,69 @@ fn a_port_that_is_taken_is_named() {
             "{flag}: something was left behind"
         );
     }
+}
+
+#[test]
+fn operators_and_users_come_and_go() {
+    let (root, tmp) = (Cattery::new(), Cattery::new());
+    let dev = Dev::start(&root, &[], tmp.home.path());
+    let home = dev.path("home");
+    let home = home.to_str().unwrap();
+    let admin = |args: &[&str], stdin: &str| root.ok(&[&["--home", home], args].concat(), stdin);
+
+    let invitation = admin(&["operator", "add", "carol", "--role", "auditor"], "");
+    let line = root.fails(1, &["--home", home, "login"], &invitation);
+    assert!(line.contains("operator/root is at home"), "{line}");
+    let carol = Cattery::new();
+    carol.ok(&["login"], &invitation);
+    assert!(carol.ok(&["user", "list"], "").contains("alice"));
+    let line = carol.fails(1, &["user", "add", "bob"], "");
+    assert!(line.contains("auditor"), "{line}");
+    let line = Cattery::new().fails(1, &["login"], &invitation);
+    assert!(line.contains("join token"), "{line}");
+    admin(&["operator", "revoke", "carol"], "");
+    carol.fails(1, &["user", "list"], "");
+
+    let api_key = admin(
+        &["user", "add", "bob", "--grant", "photos", "--api-key"],
+        "",
+    );
+    assert!(api_key.starts_with("catapi1_") && api_key.lines().count() == 1);
+    let bob = Cattery::new();
+    let shown = bob.json(&["login"], &api_key);
+    assert_eq!(
+        (&shown["subject"], &shown["services"][0]["service"]),
+        (&"user/bob".into(), &"photos".into())
+    );
+    let socket = dev.path("agent_socket");
+    let token = bob.ok(&["mint", "photos"], "");
+    let verify = ["verify", "--socket", socket.to_str().unwrap()];
+    assert_eq!(bob.json(&verify, &token)["principal"], "user/bob");
+    let refused = bob.run(
+        &[&["--output", "json"], &verify[..]].concat(),
+        &format!(" {token}"),
+    );
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused
+            .out
+            .contains(r#""code":"malformed","http_status":401"#),
+        "{refused:?}"
+    );
+    let line = bob.fails(1, &["mint", "mail"], "");
+    assert!(line.contains("cattery grant add user/bob mail"), "{line}");
+
+    let keys = root.json(&["--home", home, "user", "api-key", "list", "bob"], "");
+    admin(
+        &["user", "api-key", "revoke", keys[0]["id"].as_str().unwrap()],
+        "",
+    );
+    let line = Cattery::new().fails(1, &["login"], &api_key);
+    assert!(line.contains("revoked"), "{line}");
+    // A key that is kept lives on until its lease ends.
+    bob.ok(&["mint", "photos"], "");
+    assert_eq!(dev.stop("-INT"), Some(0));
+    bob.ok(&["mint", "photos"], "");
+    let line = bob.fails(1, &["mint", "mail"], "");
+    assert!(line.contains("no authority answers"), "{line}");
 }

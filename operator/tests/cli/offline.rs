@@ -162,3 +162,16 @@ fn a_hostile_caveat_cannot_steer_the_terminal() {
         "{said:?}"
     );
 }
+
+#[test]
+fn a_live_key_suffices_where_it_cannot_be_renewed() {
+    let cattery = Cattery::new();
+    cattery.ok(&["login"], &key(3_600).to_text());
+    let file = cattery.home.path().join("keys/photos.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut lease: serde_json::Value = serde_json::from_str(&text).unwrap();
+    lease["obtained_at"] = 0.into();
+    lease["handed_over"] = false.into();
+    std::fs::write(&file, lease.to_string()).unwrap();
+    assert_eq!(cattery.run(&["mint", "photos"], "").code, Some(0));
+}
