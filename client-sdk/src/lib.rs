@@ -49,8 +49,8 @@
 
 pub mod agent;
 pub mod body;
-mod challenge;
 pub mod connect;
+pub mod denial;
 pub mod identity;
 pub mod keys;
 pub mod portable;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -17,6 +18,14 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let shown = path.display();
     let file = File::open(path)
         .map_err(|why| anyhow::anyhow!("cannot read the join token in {shown}: {why}"))?;
+    let mode = file
+        .metadata()
+        .map_or(0, |metadata| metadata.mode() & 0o7777);
+    if mode & 0o077 != 0 {
+        anyhow::bail!(
+            "the join token in {shown} can be read by others (mode {mode:04o}): chmod 600 it, and ask for a new one if that matters"
+        );
+    }
     text(file).map_err(|why| anyhow::anyhow!("cannot read the join token in {shown}: {why}"))
 }
 

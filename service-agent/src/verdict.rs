@@ -1,7 +1,8 @@
-//! What a caller is told of a refusal, and the one place that gives it an HTTP status.
+//! What a caller is told of a refusal.
 
 use cattery_core::Code;
 use cattery_proto::v1;
+use cattery_sdk::denial;
 use http::StatusCode;
 
 /// Why a caller does not get through.
@@ -25,21 +26,8 @@ impl Verdict {
     /// 401: who are you. 403: a caveat said no. 503: the agent cannot tell.
     pub(crate) fn http_status(self) -> StatusCode {
         match self {
-            Self::Denied(
-                Code::Malformed
-                | Code::WrongService
-                | Code::UnknownEpoch
-                | Code::RetiredEpoch
-                | Code::Revoked
-                | Code::BadTag
-                | Code::KeyExpired
-                | Code::NotYetValid
-                | Code::Expired
-                | Code::LifetimeTooLong
-                | Code::Replayed,
-            ) => StatusCode::UNAUTHORIZED,
-            Self::Denied(Code::CaveatFailed) => StatusCode::FORBIDDEN,
-            Self::Denied(Code::ReplayFull) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Denied(code) => denial::http_status(code),
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ClonedBodies, EmptyBodies, NoReplay, Replay, Signer};
-use crate::challenge::asks_for_newer_keys;
+use crate::denial::asks_for_newer_keys;
 
 /// Signs every request. A token that is refused for its key (`retired_epoch`, `unknown_epoch`, `revoked`, `key_expired`) has
 /// newer keys fetched, once for all requests; what can be sent again then is, once.

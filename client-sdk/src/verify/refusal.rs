@@ -5,7 +5,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use crate::challenge::challenge;
+use crate::denial::{challenge, http_status};
 
 /// Why a request is not let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +34,7 @@ impl Refusal {
     }
 
     pub(super) fn of_code(code: cattery_core::Code) -> Self {
-        let status = match code {
-            cattery_core::Code::CaveatFailed => 403,
-            _ => 401,
-        };
-        Self::new(code.as_str(), status)
+        Self::new(code.as_str(), http_status(code).as_u16().into())
     }
 
     pub(super) fn response<R: Default>(&self, realm: &str, is_grpc: bool) -> Response<R> {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cattery_core::{Authorization, Code, Verified, authorization};
+use cattery_sdk::denial;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -71,34 +72,28 @@ fn put_escaped(out: &mut String, scope: &str) {
 }
 
 fn no_token(agent: &Agent) -> Response {
-    let challenge = format!("Bearer realm=\"{}\"", agent.service);
-    respond(StatusCode::UNAUTHORIZED, Some(challenge), "no_token")
+    let challenge = denial::challenge(agent.service.as_str(), None);
+    respond(StatusCode::UNAUTHORIZED, challenge, "no_token")
 }
 
 fn refuse(agent: &Agent, verdict: Verdict) -> Response {
     let (status, code) = (verdict.http_status(), verdict.code());
-    let error = match status {
-        StatusCode::UNAUTHORIZED => Some("invalid_token"),
-        StatusCode::FORBIDDEN => Some("insufficient_scope"),
-        _ => None,
+    let challenge = match status {
+        StatusCode::SERVICE_UNAVAILABLE => None,
+        _ => denial::challenge(agent.service.as_str(), Some(code)),
     };
-    let challenge = error.map(|error| {
-        let realm = &agent.service;
-        format!("Bearer realm=\"{realm}\", error=\"{error}\", error_description=\"{code}\"")
-    });
     respond(status, challenge, code)
 }
 
-fn respond(status: StatusCode, challenge: Option<String>, code: &'static str) -> Response {
+fn respond(status: StatusCode, challenge: Option<HeaderValue>, code: &'static str) -> Response {
     let mut response = (status, format!("{code}\n")).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match challenge.map(HeaderValue::try_from) {
-        Some(Ok(challenge)) => {
+    match challenge {
+        Some(challenge) => {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        Some(Err(_)) => {}
         None => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

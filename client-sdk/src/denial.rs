@@ -1,12 +1,34 @@
-//! The code of a refusal in `WWW-Authenticate` (RFC 6750, section 3): written by the verifying side, read by the signing one.
+//! What a caller is told of a refusal over HTTP: a status, and the code in `WWW-Authenticate` (RFC 6750, section 3). Written by
+//! the verifying side (the agent too), read by the signing one.
 
 use cattery_core::Code;
-use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 
 const DESCRIPTION: &str = "error_description=\"";
 
-/// `realm` is a service's name, `code` a word of the protocol; neither has a character that needs quoting.
-pub(crate) fn challenge(realm: &str, code: Option<&str>) -> Option<HeaderValue> {
+/// 401: who are you. 403: a caveat said no. 503: the verifier cannot tell, and the caller is not to blame.
+#[must_use]
+pub fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Malformed
+        | Code::WrongService
+        | Code::UnknownEpoch
+        | Code::RetiredEpoch
+        | Code::Revoked
+        | Code::BadTag
+        | Code::KeyExpired
+        | Code::NotYetValid
+        | Code::Expired
+        | Code::LifetimeTooLong
+        | Code::Replayed => StatusCode::UNAUTHORIZED,
+        Code::CaveatFailed => StatusCode::FORBIDDEN,
+        Code::ReplayFull => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// The challenge. `realm` is a service's name, `code` a word of the protocol; neither has a character that needs quoting.
+#[must_use]
+pub fn challenge(realm: &str, code: Option<&str>) -> Option<HeaderValue> {
     let value = match code {
         None => format!("Bearer realm=\"{realm}\""),
         Some("caveat_failed") => format!(
