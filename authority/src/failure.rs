@@ -95,7 +95,10 @@ impl From<CaError> for Failure {
 impl Failure {
     /// A name that is none.
     pub(crate) fn name(kind: &str, name: &str, error: NameError) -> Self {
-        Self::Invalid(format!("`{}` is not a {kind}: {error}", shown(name)))
+        Self::Invalid(format!(
+            "the {kind} `{}` is not valid: {error}",
+            shown(name)
+        ))
     }
 
     /// A caveat that is none.

@@ -1,8 +1,8 @@
 //! The log: what goes in is the configuration's to say, but for one thing.
 //!
-//! Other people's code sees every byte that goes through it, and some of it writes bytes into the log when it is asked for enough:
-//! h2 traces whole header lists, an API key among them. So whatever a filter says, nothing below `INFO` is taken from any
-//! code but this project's own, which never logs a secret at any level.
+//! Other people's code (HTTP/2, TLS) sees every byte that goes through it, API keys in headers among them, and what it writes
+//! at its most verbose levels may change with any update. So whatever a filter says, nothing below `INFO` is taken from any code
+//! but this project's own, which never logs a secret at any level.
 
 use std::io::IsTerminal as _;
 

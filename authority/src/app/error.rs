@@ -52,7 +52,7 @@ pub enum StartError {
         dir: PathBuf,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {}", why_not(source))]
+    #[error("cannot listen on {address}{}", remedy(source))]
     Listen {
         /// As configured.
         address: String,
@@ -83,7 +83,7 @@ pub enum StartError {
         most: usize,
     },
     /// A file in the directory cannot be written.
-    #[error("cannot make {}: {source}", path.display())]
+    #[error("cannot make {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -128,14 +128,15 @@ impl From<Failure> for StartError {
     }
 }
 
-fn why_not(error: &io::Error) -> String {
-    let remedy = match error.kind() {
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program has this port: stop it, or choose another one with `listen` or --listen (port 0 takes a free one)"
+            ": another program has this port; stop it, or choose another one with `listen` or --listen (port 0 takes a free one)"
         }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: correct `listen`",
-        io::ErrorKind::PermissionDenied => "ports below 1024 take a privilege: choose a higher one",
-        _ => return error.to_string(),
-    };
-    remedy.to_owned()
+        io::ErrorKind::AddrNotAvailable => ": this machine has no such address; correct `listen`",
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 take a privilege; choose a higher one"
+        }
+        _ => "",
+    }
 }

@@ -1,5 +1,6 @@
 use cattery_authority::app::App;
 use cattery_authority::config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -8,6 +9,7 @@ pub(crate) async fn serve(
     config: Config,
     passphrase: Option<Zeroizing<String>>,
 ) -> anyhow::Result<()> {
+    raise_file_limit();
     let mut signals = Signals::new()?;
     let running = tokio::select! {
         running = App::start(config, passphrase) => running?,
@@ -24,6 +26,18 @@ pub(crate) async fn serve(
     }
     anyhow::ensure!(!failed, "the authority could not go on; its log says why");
     Ok(())
+}
+
+/// Every connection is a file, and the usual soft limit is a thousand. The hard one is what the administrator meant.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
 }
 
 struct Signals {

@@ -126,7 +126,7 @@ pub enum ConfigError {
         dir: PathBuf,
     },
     /// The file is there and cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -21,13 +21,10 @@ pub(super) async fn add(
     request: v1::AddOperatorRequest,
 ) -> Result<v1::AddOperatorResponse, Failure> {
     // The syntax of services, which is that of a SPIFFE path segment.
-    let name: ServiceName = request.name.parse().map_err(|error| {
-        Failure::name(
-            "operator name (its form is a service's)",
-            &request.name,
-            error,
-        )
-    })?;
+    let name: ServiceName = request
+        .name
+        .parse()
+        .map_err(|error| Failure::name("operator name", &request.name, error))?;
     let role: Role = request
         .role
         .parse()

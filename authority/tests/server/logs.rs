@@ -1,0 +1,126 @@
+//! The most verbose log holds no secret, in any form that it could take.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use cattery_authority::config::{Log, LogFormat};
+use cattery_authority::logging;
+
+use crate::harness::{Cluster, PASSPHRASE};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+/// Every form in which a secret could be written down.
+fn forms(secret: &[u8]) -> Vec<String> {
+    let list = format!("{secret:?}");
+    vec![
+        String::from_utf8_lossy(secret).into_owned(),
+        hex::encode(secret),
+        hex::encode_upper(secret),
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        list.trim_matches(['[', ']']).to_owned(),
+    ]
+}
+
+fn found(log: &str, secret: &[u8]) -> bool {
+    forms(secret).iter().any(|form| log.contains(form.as_str()))
+}
+
+#[test]
+fn the_most_verbose_log_holds_no_secret() {
+    let captured = Captured::default();
+    let log = Log {
+        format: LogFormat::Human,
+        filter: "trace,h2=trace,hyper=trace,tonic=trace,rustls=trace,tower=trace".into(),
+    };
+    let writer = {
+        let captured = captured.clone();
+        move || captured.clone()
+    };
+    let subscriber = logging::subscriber(&log, writer, false).unwrap();
+    // One thread, so that everything that happens is logged here, and no other test is.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let secrets = runtime.block_on(everything());
+
+    let log = captured.text();
+    for line in ["listening on", "a call was refused", "answered"] {
+        assert!(log.contains(line), "no `{line}` in the log");
+    }
+    // Other people's code does not get to say more than INFO.
+    assert!(!log.contains("h2::") && !log.contains("tower::"));
+    for planted in [&b"planted \x01"[..], b"0123456789abcdef0123456789abcdef"] {
+        for form in forms(planted) {
+            assert!(
+                found(&format!("{log} {form}"), planted),
+                "the search misses {form}"
+            );
+        }
+        assert!(!found(&log, planted));
+    }
+    for (name, secret) in secrets {
+        assert!(!found(&log, &secret), "{name} is in the log");
+    }
+}
+
+/// A day in the life of an authority, with every secret of it.
+async fn everything() -> Vec<(&'static str, Vec<u8>)> {
+    let mut secrets = Vec::new();
+    let mut cluster = Cluster::start().await;
+    cluster.add_service("photos").await;
+    let token = cluster.join_token("photos").await;
+    secrets.push(("the join token", token.to_text().as_bytes().to_vec()));
+    secrets.push(("the join token's secret", token.secret.to_vec()));
+    let key = cattery_sdk::identity::KeyPair::generate().unwrap();
+    secrets.push(("the agent's key", key.pkcs8().to_vec()));
+    let agent = cluster.enroll(&token, &key).await.unwrap();
+    let other = cattery_sdk::identity::KeyPair::generate().unwrap();
+    assert!(cluster.enroll(&token, &other).await.is_err());
+    for (_, _, key) in cluster.service_keys(&agent.client).await.unwrap().1 {
+        secrets.push(("a service key", key));
+    }
+    cluster.add_user("alice").await;
+    cluster.grant("user/alice", "photos", &[], 0).await.unwrap();
+    let (listed, api_key) = cluster.api_key("alice").await;
+    secrets.push(("the API key", api_key.to_text().as_bytes().to_vec()));
+    secrets.push(("the API key's secret", api_key.secret.to_vec()));
+    for (_, key) in cluster.user_keys(&api_key, &[], 0).await.unwrap() {
+        let key = key.unwrap();
+        secrets.push(("a user key", key.token_key().expose().to_vec()));
+        secrets.push(("a user key's text", key.to_text().as_bytes().to_vec()));
+    }
+    let request = cattery_proto::v1::RevokeApiKeyRequest { id: listed.id };
+    cluster.admin().revoke_api_key(request).await.unwrap();
+    assert!(cluster.user_keys(&api_key, &[], 0).await.is_err());
+    cluster.running.take().unwrap().shutdown().await;
+    let key_file = std::fs::read(cluster.dir.path().join("unseal.key")).unwrap();
+    secrets.push(("the key file", key_file.trim_ascii().to_vec()));
+    secrets.push(("the passphrase", PASSPHRASE.as_bytes().to_vec()));
+    secrets
+}

@@ -1,0 +1,12 @@
+//! An authority in this process, on a free port, and clients that speak real TLS to it.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers are outside of test functions.
+
+mod admin;
+mod enrolment;
+mod harness;
+mod logs;
+mod program;
+mod service_keys;
+mod starting;
+mod unsealing;
+mod user_keys;
