@@ -54,7 +54,7 @@ pub enum PortableError {
 }
 
 macro_rules! text_form {
-    ($name:ident, $prefix:literal, $words:literal) => {
+    ($name:ident, $prefix:literal, $article:literal $words:literal) => {
         impl $name {
             /// What every text of this kind begins with.
             pub const PREFIX: &'static str = $prefix;
@@ -74,11 +74,11 @@ macro_rules! text_form {
                     .trim()
                     .strip_prefix(prefix)
                     .ok_or(PortableError::Prefix {
-                        expected: concat!("a", $words),
+                        expected: concat!($article, " ", $words),
                         prefix,
                     })?;
                 decode(body).map(Self).ok_or(PortableError::Damaged {
-                    expected: concat!("the", $words),
+                    expected: concat!("the ", $words),
                     prefix,
                 })
             }
@@ -99,8 +99,8 @@ macro_rules! text_form {
     };
 }
 
-text_form!(JoinToken, "catjoin1_", " join token");
-text_form!(ApiKey, "catapi1_", "n API key");
+text_form!(JoinToken, "catjoin1_", "a" "join token");
+text_form!(ApiKey, "catapi1_", "an" "API key");
 
 impl Portable {
     /// What an authority stores in place of the secret.
@@ -181,6 +181,7 @@ mod tests {
             })
         ));
         let cut = ApiKey::parse(&text[..text.len() - 3]).err();
-        assert!(matches!(cut, Some(PortableError::Damaged { .. })));
+        let cut = cut.map(|error| error.to_string()).unwrap_or_default();
+        assert!(cut.starts_with("the API key is damaged"), "{cut}");
     }
 }

@@ -40,8 +40,8 @@ pub(crate) async fn connect(socket: &Path) -> anyhow::Result<AgentClient<Channel
     }
     // The connection's own errors are wrapped beyond recognition: this one tells what is wrong.
     let probe = tokio::net::UnixStream::connect(socket).await;
-    probe.with_context(|| {
-        format!("no agent answers at {path}: is it running, and may you use its socket?")
+    probe.map_err(|why| {
+        anyhow!("no agent answers at {path} ({why}): is it running, and may you use its socket?")
     })?;
     let text = socket
         .to_str()

@@ -59,8 +59,6 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
 async fn serve(run: Run) -> anyhow::Result<()> {
     let (config, log) = read(&run.settings)?;
     logging::set_up(&log)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let join_token = match run.join_token_file.as_deref() {
         // A unit file may name for ever what is there once.
         Some(_) if config.is_enrolled() => {
@@ -69,6 +67,9 @@ async fn serve(run: Run) -> anyhow::Result<()> {
         }
         file => file.map(join_token::read).transpose()?,
     };
+    // Not before: while standard input is waited for, a signal ends the program by itself.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let start = App::start(config, join_token.as_deref().map(String::as_str));
     let mut running = tokio::select! {
         started = start => started?,

@@ -56,6 +56,12 @@ impl Agent {
         notes
     }
 
+    /// How much of the outage budget is left.
+    pub(crate) fn budget(&self, now: Moment) -> String {
+        let (left, all) = (self.contact.left(now), self.contact.budget());
+        format!("outage budget left: {} of {}", words(left), words(all))
+    }
+
     pub(crate) fn status(&self, now: Moment) -> v1::GetStatusResponse {
         let enrolled = self.link.enrolled();
         let keys = self.keys.load();

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// A condition, like path=/albums; any number of them
     #[arg(long, value_name = "CAVEAT")]
     caveat: Vec<Caveat<'static>>,
-    /// Good for one use
+    /// Good for one use. An agent refuses such tokens for the first half minute: what was used before its start it does not know
     #[arg(long)]
     once: bool,
 }

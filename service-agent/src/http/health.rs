@@ -1,4 +1,5 @@
-//! `/healthz`: the process lives. `/readyz`: it verifies; the body says why not, or what to look after.
+//! `/healthz`: the process lives. `/readyz`: it verifies; the body says how much of the outage budget is left, and why not or what
+//! to look after.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub(super) async fn is_ready(State(agent): State<Arc<Agent>>) -> (StatusCode, St
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    let mut body = format!("{word}\n");
+    let mut body = format!("{word}\n{}\n", agent.budget(now));
     for note in agent.notes(now) {
         body.push_str(&note);
         body.push('\n');

@@ -134,7 +134,13 @@ async fn a_single_use_token_is_accepted_once_by_all_faces_together() {
 async fn health_and_reflection_answer() {
     let town = Town::new(|_, _| {}).await;
     assert_eq!(town.get("/healthz", &[]).await.status, 200);
-    assert_eq!(town.get("/readyz", &[]).await.body(), "ready\n");
+    let ready = town.get("/readyz", &[]).await;
+    let body = ready.body();
+    let budget = body.strip_prefix("ready\noutage budget left: ");
+    assert!(
+        budget.is_some_and(|rest| rest.ends_with(" of 12 h 0 min\n")),
+        "{body}"
+    );
     let channel = cattery_sdk::agent::channel(town.agent.as_ref().unwrap().socket());
     crate::authority::until("gRPC health says serving", || async {
         let request = HealthCheckRequest {

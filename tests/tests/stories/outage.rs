@@ -21,6 +21,7 @@ fn goes_on_within_the_budget_and_says_how_much_is_left() -> Result<()> {
     }
     let ready = http::get(town.agent.http()?, "/readyz", &[])?;
     ensure!(ready.status == 200, "{ready:?}");
+    ensure!(ready.body.contains("outage budget left: 11 h"), "{ready:?}");
     let status = status(&town)?;
     let left = status.outage_budget_left_seconds;
     ensure!(
