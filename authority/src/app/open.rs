@@ -63,6 +63,8 @@ impl Opener {
         let cluster = check_cluster(&config, &*store).await?;
         let bound = Bound::take(&config.listen).await?;
         let local_addr = bound.local_addr();
+        // Of an authority that was killed.
+        drop(Removed::new(config.dir.join(ADDRESS_FILE)));
         let health = HealthReporter::new();
         rpc::report(&health, false).await;
         Ok(Self {
@@ -126,8 +128,8 @@ impl Opener {
             .field("version", env!("CARGO_PKG_VERSION"));
         audit.append(started).await?;
 
-        let address_file = self.write_address()?;
         let listener = bound.listen()?;
+        let address_file = self.write_address()?;
         let incoming = tls::incoming(
             listener,
             identity.config(),

@@ -66,7 +66,7 @@ impl Socket {
 }
 
 impl Removed {
-    /// Takes over a file.
+    /// Takes over a file, which need not be there.
     pub(super) fn new(path: PathBuf) -> Self {
         Self(path)
     }

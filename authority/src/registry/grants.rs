@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use cattery_core::{Principal, PrincipalKind, ServiceName};
+use cattery_core::{Caveat, Principal, PrincipalKind, ServiceName};
 
 use super::{Registry, Stored};
 use crate::act::Act;
 use crate::audit::Action;
+use crate::config::show_duration;
 use crate::failure::Failure;
 use crate::records::{GrantRecord, ServiceRecord, UserRecord, key};
 use crate::store::Transaction;
@@ -73,7 +74,8 @@ impl Registry {
         let event = act
             .event(Action::GrantAdded, format!("service/{service}"))
             .field("principal", principal.as_str())
-            .field("caveats", record.caveats.len().to_string());
+            .field("caveats", shown_caveats(&record.caveats))
+            .field("max_lease", max_lease.map_or(String::new(), show_duration));
         let transaction = grantee
             .check(Transaction::new())
             .rests_on(&target)
@@ -167,4 +169,12 @@ impl Registry {
             PrincipalKind::Service(name) => self.service(name).await.map(Grantee::Service),
         }
     }
+}
+
+/// As people write them; their text form shows no byte that a terminal would act on.
+fn shown_caveats(caveats: &[Vec<u8>]) -> String {
+    let shown = caveats.iter().map(|encoded| {
+        Caveat::parse(encoded).map_or_else(|_| hex::encode(encoded), |caveat| caveat.to_string())
+    });
+    shown.collect::<Vec<_>>().join("; ")
 }

@@ -4,6 +4,7 @@
 mod admin;
 mod enrolment;
 mod harness;
+mod killed;
 mod logs;
 mod program;
 mod service_keys;
