@@ -1,0 +1,63 @@
+use serde::{Deserialize, Serialize};
+
+use super::Hex;
+
+/// `api-key/ID`: what a user proves with who they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRecord {
+    /// Names it; public.
+    pub id: Hex<8>,
+    /// The user's name, without `user/`.
+    pub user: String,
+    /// [`UserRecord::registration`](super::UserRecord::registration) of the user that it was made for.
+    pub registration: u32,
+    /// SHA-256 of its secret.
+    pub secret_sha256: Hex<32>,
+    /// When it was made.
+    pub created_at: u64,
+    /// When it ends; `None` for never.
+    pub expires_at: Option<u64>,
+    /// When it was revoked.
+    pub revoked_at: Option<u64>,
+}
+
+/// `grant/PRINCIPAL//SERVICE`: a principal may get keys for a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRecord {
+    /// `user/NAME` or `service/NAME`.
+    pub principal: String,
+    /// [`UserRecord::registration`](super::UserRecord::registration) of the user that it was made for; 0 for a service.
+    pub registration: u32,
+    /// The service.
+    pub service: String,
+    /// Each one a serialized Caveat, chained into every key issued under the grant.
+    #[serde(with = "base64_list")]
+    pub caveats: Vec<Vec<u8>>,
+    /// The greatest lease in seconds; `None` for the cluster's.
+    pub max_lease_seconds: Option<u64>,
+    /// When it was made.
+    pub created_at: u64,
+}
+
+mod base64_list {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        list: &[Vec<u8>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(list.iter().map(|bytes| STANDARD.encode(bytes)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Vec<u8>>, D::Error> {
+        Vec::<String>::deserialize(deserializer)?
+            .into_iter()
+            .map(|text| STANDARD.decode(text).map_err(D::Error::custom))
+            .collect()
+    }
+}

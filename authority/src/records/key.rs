@@ -1,0 +1,79 @@
+//! Where records lie. Every prefix ends in `/`, and no name can leave the place under it.
+
+use super::Hex;
+
+/// The [`ClusterRecord`](super::ClusterRecord).
+pub const CLUSTER: &str = "meta/cluster";
+/// Prefix of [`epoch`].
+pub const EPOCHS: &str = "epoch/";
+/// Prefix of [`service`].
+pub const SERVICES: &str = "service/";
+/// Prefix of [`user`].
+pub const USERS: &str = "user/";
+/// Prefix of [`join_token`].
+pub const JOIN_TOKENS: &str = "join/";
+/// Prefix of [`agent`].
+pub const AGENTS: &str = "agent/";
+/// Prefix of [`operator`].
+pub const OPERATORS: &str = "operator/";
+/// Prefix of [`api_key`].
+pub const API_KEYS: &str = "api-key/";
+/// Prefix of [`least_version`].
+pub const LEAST_VERSIONS: &str = "least-version/";
+/// Prefix of [`grant`].
+pub const GRANTS: &str = "grant/";
+
+/// An [`EpochRecord`](super::EpochRecord): ten digits, so that the order of keys is that of numbers.
+pub fn epoch(number: u32) -> String {
+    format!("{EPOCHS}{number:010}")
+}
+
+/// The sealed root key of an epoch.
+pub fn root(number: u32) -> String {
+    format!("root/{number:010}")
+}
+
+/// A [`ServiceRecord`](super::ServiceRecord).
+pub fn service(name: &str) -> String {
+    format!("{SERVICES}{name}")
+}
+
+/// A [`UserRecord`](super::UserRecord).
+pub fn user(name: &str) -> String {
+    format!("{USERS}{name}")
+}
+
+/// A [`JoinTokenRecord`](super::JoinTokenRecord).
+pub fn join_token(id: &Hex<8>) -> String {
+    format!("{JOIN_TOKENS}{id}")
+}
+
+/// An [`AgentRecord`](super::AgentRecord).
+pub fn agent(id: &str) -> String {
+    format!("{AGENTS}{id}")
+}
+
+/// An [`OperatorRecord`](super::OperatorRecord).
+pub fn operator(name: &str) -> String {
+    format!("{OPERATORS}{name}")
+}
+
+/// An [`ApiKeyRecord`](super::ApiKeyRecord).
+pub fn api_key(id: &Hex<8>) -> String {
+    format!("{API_KEYS}{id}")
+}
+
+/// A [`LeastVersionRecord`](super::LeastVersionRecord).
+pub fn least_version(principal: &str) -> String {
+    format!("{LEAST_VERSIONS}{principal}")
+}
+
+/// A [`GrantRecord`](super::GrantRecord). A user's name may hold `/` but never `//`, so no two pairs meet.
+pub fn grant(principal: &str, service: &str) -> String {
+    format!("{}{service}", grants_of(principal))
+}
+
+/// Prefix of all grants of one principal, and of no other's.
+pub fn grants_of(principal: &str) -> String {
+    format!("{GRANTS}{principal}//")
+}

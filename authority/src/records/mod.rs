@@ -1,0 +1,119 @@
+//! What the store holds, one type per kind of record, and the keys that they lie under.
+//!
+//! Records are JSON, so that a person can read a backup, and none of them holds a secret: API keys and join tokens are kept as
+//! SHA-256, and what has to be kept (root keys, the CA's key) is sealed and lies under keys of its own. Times are Unix seconds.
+//! Names are never forgotten: a record of a name that is out of use stays, with its state saying so.
+
+mod access;
+mod agent;
+mod cluster;
+mod hex;
+mod join;
+pub mod key;
+mod names;
+mod operator;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use access::{ApiKeyRecord, GrantRecord};
+pub use agent::{AgentRecord, DeviceKeys, DeviceState};
+pub use cluster::{ClusterRecord, EpochRecord, EpochState};
+pub use hex::Hex;
+pub use join::{JoinTokenRecord, JoinUse, Subject};
+pub use names::{LeastVersionRecord, NameState, ServiceRecord, UserRecord};
+pub use operator::{OperatorDevice, OperatorRecord, OperatorState, Role};
+
+/// The layout of the store that this version reads and writes: [`ClusterRecord::format`].
+pub const FORMAT: u32 = 1;
+
+/// A record, and how it is written.
+pub trait Record: Serialize + DeserializeOwned {
+    /// What it is, in the words of an error message.
+    const KIND: &'static str;
+
+    /// The value to store.
+    fn encode(&self) -> Vec<u8> {
+        // Only a map whose keys are no strings, or a type that says so, fails to become JSON: no record is either.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a stored value.
+    ///
+    /// # Errors
+    /// The value is not one of this kind: the store is damaged, or newer than this program.
+    fn decode(value: &[u8]) -> Result<Self, RecordError> {
+        serde_json::from_slice(value).map_err(|source| RecordError {
+            kind: Self::KIND,
+            source,
+        })
+    }
+}
+
+/// A stored value that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the store holds a {kind} record that cannot be read; it is damaged, or was written by a newer version"
+)]
+pub struct RecordError {
+    kind: &'static str,
+    #[source]
+    source: serde_json::Error,
+}
+
+macro_rules! records {
+    ($($record:ty: $kind:literal),* $(,)?) => { $(impl Record for $record { const KIND: &'static str = $kind; })* };
+}
+
+records! {
+    ClusterRecord: "cluster",
+    EpochRecord: "epoch",
+    ServiceRecord: "service",
+    UserRecord: "user",
+    JoinTokenRecord: "join token",
+    AgentRecord: "agent",
+    OperatorRecord: "operator",
+    ApiKeyRecord: "API key",
+    GrantRecord: "grant",
+    LeastVersionRecord: "least version",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let grant = GrantRecord {
+            principal: "user/alice".into(),
+            registration: 1,
+            service: "photos".into(),
+            caveats: vec![vec![0, 255], vec![]],
+            max_lease_seconds: Some(60),
+            created_at: 7,
+        };
+        assert_eq!(GrantRecord::decode(&grant.encode()).unwrap(), grant);
+        let token = JoinTokenRecord {
+            id: Hex([1; 8]),
+            subject: Subject::Operator("eve".into()),
+            secret_sha256: Hex([2; 32]),
+            created_at: 1,
+            expires_at: 2,
+            used_by: None,
+        };
+        assert_eq!(JoinTokenRecord::decode(&token.encode()).unwrap(), token);
+        assert!(GrantRecord::decode(b"{}").is_err());
+    }
+
+    #[test]
+    fn grants_of_nested_names_do_not_meet() {
+        assert!(!key::grant("user/a/b", "c").starts_with(&key::grants_of("user/a")));
+        assert!(key::grant("user/a", "c").starts_with(&key::grants_of("user/a")));
+    }
+
+    #[test]
+    fn an_epochs_place_sorts_by_number() {
+        assert!(key::epoch(9) < key::epoch(10));
+        assert!(key::epoch(10) < key::epoch(u32::MAX));
+    }
+}

@@ -1,0 +1,53 @@
+use serde::{Deserialize, Serialize};
+
+/// `service/NAME`: a verifier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// The name.
+    pub name: String,
+    /// Number of its keys inside each epoch.
+    pub generation: u32,
+    /// Number of its keys as a principal: those that it signs with as a client.
+    pub version: u32,
+    /// Whether it takes part.
+    pub state: NameState,
+    /// When the name was first registered.
+    pub created_at: u64,
+}
+
+/// `user/NAME`: a person or script that calls services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// The name, without `user/`.
+    pub name: String,
+    /// Least version of their keys that agents accept, and the version of keys that are issued.
+    pub version: u32,
+    /// Counts how often the name was given out. API keys and grants made for an earlier holder of the name are void.
+    pub registration: u32,
+    /// Whether they get keys.
+    pub state: NameState,
+    /// When the name was last given out.
+    pub created_at: u64,
+}
+
+/// Whether a name is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameState {
+    /// In use.
+    Active,
+    /// Out of use; kept so that it comes back with a higher number.
+    Disabled,
+}
+
+/// `least-version/PRINCIPAL`: keys of a principal were revoked. One for each that agents have to hear of, so that they are
+/// found without reading every user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeastVersionRecord {
+    /// `user/NAME` or `service/NAME`.
+    pub principal: String,
+    /// The least version that agents accept.
+    pub version: u32,
+    /// When it was last raised.
+    pub raised_at: u64,
+}
