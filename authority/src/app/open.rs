@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tonic::async_trait;
 use tonic_health::server::HealthReporter;
@@ -22,6 +22,7 @@ use crate::audit::{Action, Audit, AuditError, Changes};
 use crate::ca::Ca;
 use crate::cluster::Authority;
 use crate::config::Config;
+use crate::failure::chain;
 use crate::init::{AUDIT_DIR, STORE_FILE};
 use crate::records::{ClusterRecord, FORMAT, Record as _, key};
 use crate::registry::Registry;
@@ -34,6 +35,8 @@ use crate::tls;
 /// How long another process may take to let go of the store and the log: one that is being replaced, say.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// How many records, in time, could be cut off the audit log unnoticed: those since the last mark that are no changes.
+const MARK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// All that can be had while the authority is sealed.
 pub(super) struct Opener {
@@ -108,6 +111,7 @@ impl Opener {
         let ca = Ca::load(&*store, &sealer).await?;
         let changes = self.open_audit().await?;
         let audit = changes.audit().clone();
+        let marked = changes.clone();
         let identity = Identity::issue(&ca, &self.config.authority_id, &audit).await?;
         let authority = Arc::new(Authority {
             registry: Registry::new(store.clone(), changes),
@@ -143,6 +147,7 @@ impl Opener {
             authority = self.config.authority_id,
             "listening on {}", self.local_addr
         );
+        self.spawn_marks(marked);
         self.spawn_renewal(identity, authority.clone());
         self.spawn_server(authority, incoming, address_file);
         Ok(())
@@ -156,7 +161,11 @@ impl Opener {
         let in_use = |error: &AuditError| matches!(error, AuditError::InUse { .. });
         let (audit, dangling) = patiently(move || Audit::open(&dir, &id), in_use).await?;
         let changes = Changes::new(self.store.clone(), audit, dangling);
-        changes.settle(now_ms()).await?;
+        if self.config.accept_audit_loss {
+            changes.settle_accepting_loss(now_ms()).await?;
+        } else {
+            changes.settle(now_ms()).await?;
+        }
         Ok(changes)
     }
 
@@ -179,6 +188,20 @@ impl Opener {
                 source,
             })?;
         Ok(Removed::new(path))
+    }
+
+    /// Keeps the store's mark of the audit log young, so that a log cut short is noticed.
+    fn spawn_marks(&self, changes: Changes) {
+        let drain = self.stop.drain.clone();
+        self.tasks.spawn(async move {
+            let mut stopping = false;
+            while !stopping {
+                stopping = timeout(MARK_INTERVAL, drain.cancelled()).await.is_ok();
+                if let Err(error) = changes.mark().await {
+                    tracing::warn!(error = %chain(&error), "cannot mark the audit log in the store");
+                }
+            }
+        });
     }
 
     fn spawn_renewal(&self, identity: Identity, authority: Arc<Authority>) {

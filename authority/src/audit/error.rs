@@ -35,7 +35,7 @@ pub enum AuditError {
     },
 
     /// It was changed, or damaged.
-    #[error("the audit log {} is not as it was written: {problem}. Restore it from a copy; or keep it as evidence, move it away, and accept the loss at the next start", path.display())]
+    #[error("the audit log {} is not as it was written: {problem}. Restore it from a copy; or keep it as evidence, move it away, and start once with `--accept-audit-loss`", path.display())]
     Broken {
         /// The log.
         path: PathBuf,

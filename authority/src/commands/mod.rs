@@ -52,6 +52,9 @@ pub(crate) struct Run {
     /// Open the store with the passphrase in this file, which others must not be able to read; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Start although the audit log lost records: it was cut short, or moved away because it is damaged. This start records it.
+    #[arg(long)]
+    accept_audit_loss: bool,
 }
 
 #[derive(Args)]
@@ -72,6 +75,7 @@ impl Run {
         if let Some(listen) = &self.listen {
             config.listen_on(listen)?;
         }
+        config.accept_audit_loss = self.accept_audit_loss;
         Ok(config)
     }
 

@@ -75,6 +75,8 @@ pub struct Config {
     pub unseal: Unseal,
     /// What is logged.
     pub log: Log,
+    /// Go on where the audit log lost records, and record that. Never in the file: it is one start's decision.
+    pub accept_audit_loss: bool,
 }
 
 /// What opens the store.
@@ -180,6 +182,7 @@ impl Config {
             service_refresh_interval: DEFAULT_REFRESH,
             unseal,
             log: Log::default(),
+            accept_audit_loss: false,
         }
     }
 

@@ -93,10 +93,14 @@ impl Cluster {
         self.restart_with(self.config()).await.unwrap();
     }
 
-    pub(crate) async fn restart_with(&mut self, config: Config) -> Result<(), StartError> {
+    pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.shutdown().await;
         }
+    }
+
+    pub(crate) async fn restart_with(&mut self, config: Config) -> Result<(), StartError> {
+        self.stop().await;
         self.running = Some(App::start(config, None).await?);
         Ok(())
     }

@@ -252,3 +252,37 @@ async fn methods_that_are_not_there() {
     let result = grpc.unary(request, path, codec).await;
     refused(result, Code::Unimplemented, "there is no such method");
 }
+
+/// User keys are issued without a change of the store; their records are missed all the same once the authority has stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_log_that_was_cut_short_is_refused_until_its_loss_is_accepted() {
+    let mut cluster = Cluster::start().await;
+    cluster.add_service("photos").await;
+    cluster.add_user("alice").await;
+    let (_, api_key) = cluster.api_key("alice").await;
+    cluster.grant("user/alice", "photos", &[], 0).await.unwrap();
+    cluster.user_keys(&api_key, &[], 0).await.unwrap();
+    cluster.stop().await;
+
+    let log = cluster.authority_dir().join("audit/authority-1.log");
+    let text = fs::read_to_string(&log).unwrap();
+    let cut = text[..text.len() - 1].rfind('\n').unwrap() + 1;
+    assert!(text[cut..].contains("user_keys_issued"), "{}", &text[cut..]);
+    fs::write(&log, &text[..cut]).unwrap();
+
+    let config = cluster.config();
+    let refused = cluster.restart_with(config.clone()).await.err().unwrap();
+    let said = refused.to_string();
+    assert!(said.contains("--accept-audit-loss"), "{said}");
+
+    let accepting = Config {
+        accept_audit_loss: true,
+        ..config
+    };
+    cluster.restart_with(accepting).await.unwrap();
+    assert_eq!(cluster.audited("audit_loss_accepted"), 1);
+    cluster.restart().await;
+    let request = VerifyAuditRequest {};
+    let report = cluster.admin().verify_audit(request).await.unwrap();
+    assert!(report.into_inner().intact);
+}
