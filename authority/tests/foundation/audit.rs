@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use cattery_authority::audit::{Audit, AuditError, Position, VerifyReport, log_path, verify};
 use tempfile::TempDir;
 
-use crate::support::{child_dir, event, limit_files, spawn_child};
+use crate::support::{child_dir, event, limit_files, open_audit, spawn_child};
 
 const ID: &str = "authority-1";
 
 fn open(dir: &Path) -> Audit {
-    Audit::open(dir, ID).unwrap().0
+    open_audit(dir, ID).0
 }
 
 fn checked(dir: &Path, mark: Option<Position>) -> VerifyReport {

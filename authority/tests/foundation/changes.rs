@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use cattery_authority::audit::{Audit, AuditError, ChangeError, Changes, log_path};
+use cattery_authority::audit::{AuditError, ChangeError, Changes, log_path};
 use cattery_authority::store::{Entry, Revision, Store, StoreError, Transaction, list_all};
 use tempfile::TempDir;
 use tonic::async_trait;
 
-use crate::support::{NOW_MS, child_dir, embedded, embedded_in, event, spawn_child};
+use crate::support::{NOW_MS, child_dir, embedded, embedded_in, event, open_audit, spawn_child};
 
 const ID: &str = "authority-1";
 
@@ -20,14 +20,14 @@ async fn start(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
 }
 
 async fn start_in(dir: &Path, store: Arc<dyn Store>) -> Changes {
-    let (audit, dangling) = Audit::open(dir, ID).unwrap();
+    let (audit, dangling) = open_audit(dir, ID);
     let changes = Changes::new(store, audit, dangling);
     changes.settle(NOW_MS).await.unwrap();
     changes
 }
 
 fn unsettled(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
-    let (audit, dangling) = Audit::open(dir.path(), ID).unwrap();
+    let (audit, dangling) = open_audit(dir.path(), ID);
     Changes::new(store, audit, dangling)
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use cattery_authority::audit::{Audit, Changes};
+use cattery_authority::audit::Changes;
 use cattery_authority::ca::Ca;
 use cattery_authority::config::Config;
 use cattery_authority::init::{
@@ -14,12 +14,12 @@ use cattery_authority::records::{
     ClusterRecord, EpochRecord, EpochState, OperatorRecord, Record as _, Role, key,
 };
 use cattery_authority::seal::{KeyFile, Passphrase, unseal};
-use cattery_authority::store::{Embedded, Store as _};
+use cattery_authority::store::Store as _;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use crate::support::{NOW, NOW_MS, plain_csr};
+use crate::support::{NOW, NOW_MS, open_audit, open_store, plain_csr};
 
 fn options(dir: &Path) -> InitOptions {
     InitOptions {
@@ -61,7 +61,7 @@ async fn everything_is_there_and_opens() {
 
     let config = Config::load(&home).unwrap();
     assert_eq!(config, made.config);
-    let store = std::sync::Arc::new(Embedded::open(home.join(STORE_FILE)).unwrap());
+    let store = std::sync::Arc::new(open_store(&home.join(STORE_FILE)));
     let sealer = unseal(&*store, KeyFile::read(home.join("unseal.key")).unwrap())
         .await
         .unwrap();
@@ -110,7 +110,7 @@ async fn everything_is_there_and_opens() {
         <[u8; 32]>::from(Sha256::digest(certificate.public_key().raw))
     );
 
-    let (audit, dangling) = Audit::open(&home.join(AUDIT_DIR), &config.authority_id).unwrap();
+    let (audit, dangling) = open_audit(&home.join(AUDIT_DIR), &config.authority_id);
     let changes = Changes::new(store, audit, dangling);
     changes.settle(NOW_MS).await.unwrap();
     assert_eq!(changes.audit().head().seq, 2);
@@ -157,7 +157,7 @@ async fn an_init_that_was_cut_off_starts_nothing_and_the_next_one_does_it() {
         assert!(Config::load(&home).is_err());
         let second = init(&dir).await.unwrap();
         assert_ne!(first.config.cluster_id, second.config.cluster_id);
-        let store = Embedded::open(home.join(STORE_FILE)).unwrap();
+        let store = open_store(&home.join(STORE_FILE));
         let cluster =
             ClusterRecord::decode(&store.get(key::CLUSTER).await.unwrap().unwrap().value).unwrap();
         assert_eq!(cluster.cluster_id, second.config.cluster_id);
@@ -205,7 +205,7 @@ async fn a_passphrase_and_an_existing_key_file_serve_too() {
     with.addresses.clear();
     let made = initialize(with).await.unwrap();
     assert_eq!(made.operator.cluster.unwrap().addresses, ["127.0.0.1:7443"]);
-    let store = Embedded::open(made.config.dir.join(STORE_FILE)).unwrap();
+    let store = open_store(&made.config.dir.join(STORE_FILE));
     unseal(
         &store,
         Passphrase::new(Zeroizing::new("correct horse battery".into())),
@@ -218,7 +218,7 @@ async fn a_passphrase_and_an_existing_key_file_serve_too() {
     let mut with = options(other.path());
     with.unseal = InitUnseal::KeyFile(other.path().join("k"));
     let made = initialize(with).await.unwrap();
-    let store = Embedded::open(made.config.dir.join(STORE_FILE)).unwrap();
+    let store = open_store(&made.config.dir.join(STORE_FILE));
     unseal(&store, KeyFile::read(other.path().join("k")).unwrap())
         .await
         .unwrap();

@@ -8,7 +8,7 @@ use cattery_authority::store::{Embedded, Store, StoreError, Transaction};
 use tempfile::TempDir;
 
 use crate::store_conformance::conforms;
-use crate::support::{child_dir, embedded, limit_files, spawn_child};
+use crate::support::{child_dir, embedded, limit_files, open_store, spawn_child};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_store_conforms() {
@@ -53,7 +53,7 @@ async fn one_at_a_time_can_open_it() {
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("stop the other one"));
     drop(store);
-    Embedded::open(&path).unwrap();
+    open_store(&path);
 }
 
 #[test]
@@ -137,7 +137,7 @@ async fn on_a_full_disk(dir: &std::path::Path) {
     limit_files(None);
     put(2000).await.unwrap();
     drop(store);
-    let store = Embedded::open(&path).unwrap();
+    let store = open_store(&path);
     let keys = cattery_authority::store::list_all(&store, "")
         .await
         .unwrap();

@@ -1,10 +1,12 @@
 //! Helpers that several of these tests use.
 
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use cattery_authority::audit::{Action, Event};
-use cattery_authority::store::{Embedded, Store};
+use cattery_authority::audit::{Action, Audit, AuditError, Event, Intent};
+use cattery_authority::store::{Embedded, Store, StoreError};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -22,6 +24,30 @@ pub(crate) fn event(subject: &str) -> Event {
     )
 }
 
+/// Opens what was closed just now. Another test may be between fork and exec of a child, which holds every lock until then.
+fn patiently<T, E: std::fmt::Debug>(
+    mut open: impl FnMut() -> Result<T, E>,
+    in_use: impl Fn(&E) -> bool,
+) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match open() {
+            Err(error) if in_use(&error) && Instant::now() < deadline => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
+}
+
+pub(crate) fn open_audit(dir: &Path, id: &str) -> (Audit, Vec<Intent>) {
+    let in_use = |error: &AuditError| matches!(error, AuditError::InUse { .. });
+    patiently(|| Audit::open(dir, id), in_use)
+}
+
+pub(crate) fn open_store(path: &Path) -> Embedded {
+    let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
+    patiently(|| Embedded::open(path), in_use)
+}
+
 pub(crate) fn embedded(dir: &tempfile::TempDir) -> Arc<dyn Store> {
     embedded_in(dir.path())
 }
@@ -29,11 +55,11 @@ pub(crate) fn embedded(dir: &tempfile::TempDir) -> Arc<dyn Store> {
 pub(crate) fn embedded_in(dir: &std::path::Path) -> Arc<dyn Store> {
     let path = dir.join("store.redb");
     let store = if path.exists() {
-        Embedded::open(path)
+        open_store(&path)
     } else {
-        Embedded::create(path)
+        Embedded::create(path).unwrap()
     };
-    Arc::new(store.unwrap())
+    Arc::new(store)
 }
 
 /// A key, and a request that asks for whatever `ask` sets.
