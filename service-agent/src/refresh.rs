@@ -132,8 +132,8 @@ impl Refresher {
     fn publish(&mut self, set: &Arc<KeySet>, asked: Moment) {
         let former = self.agent.keys.swap(Some(Arc::clone(set)));
         self.agent.contact.heard(asked);
-        let is_news = former.is_none_or(|former| former.held() != set.held());
-        if is_news {
+        let is_news = former.as_ref().is_none_or(|former| !former.says_as(set));
+        if former.is_none_or(|former| former.held() != set.held()) {
             let epochs: Vec<_> = set.held().iter().map(|held| held.epoch).collect();
             info!(?epochs, "holding the keys of these epochs");
         }

@@ -24,6 +24,8 @@ use crate::peer::Peer;
 
 /// Most calls that are worked on at the same time. The rest waits its turn, up to its timeout.
 const MAX_CALLS: usize = 512;
+/// Most of those that anybody may make, without a certificate or an API key: strangers wait for each other, and for nobody else.
+const MAX_CALLS_OF_STRANGERS: usize = 64;
 
 /// The header of answers that names the call, as the log and the audit log do.
 const REQUEST_ID: &str = "x-request-id";
@@ -33,6 +35,7 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct GateLayer {
     authority: Shared,
     calls: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 impl GateLayer {
@@ -40,6 +43,7 @@ impl GateLayer {
         Self {
             authority,
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
+            strangers: Arc::new(Semaphore::new(MAX_CALLS_OF_STRANGERS)),
         }
     }
 }
@@ -52,6 +56,7 @@ impl<S> Layer<S> for GateLayer {
             inner,
             authority: self.authority.clone(),
             calls: self.calls.clone(),
+            strangers: self.strangers.clone(),
         }
     }
 }
@@ -62,6 +67,7 @@ pub(crate) struct Gate<S> {
     inner: S,
     authority: Shared,
     calls: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 impl<S> Service<Request<Body>> for Gate<S>
@@ -84,7 +90,11 @@ where
         // The clone that was polled ready is the one to call.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
-        let (authority, calls) = (self.authority.clone(), self.calls.clone());
+        let authority = self.authority.clone();
+        let calls = match access(request.uri().path()) {
+            Some(Access::Anyone) | None => self.strangers.clone(),
+            Some(_) => self.calls.clone(),
+        };
         let request_id = random::<8>().map_or_else(|_| "-".to_owned(), hex::encode);
         let span = tracing::info_span!("call", request_id, path = request.uri().path());
         let answer = async move {

@@ -22,6 +22,9 @@ type ScopeOf = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 /// Lets requests with a good token through, with a [`Caller`] among their extensions and without `x-cat-*` headers, which only
 /// proxies in front of an agent may set. Everything else it answers itself.
+///
+/// It has to see the request as it was sent: it belongs outside of all that rewrites the URI, such as axum's `Router::nest`, or a path
+/// caveat is checked against another path than the client's.
 #[derive(Clone)]
 pub struct VerifyLayer {
     rules: Arc<Rules>,

@@ -1,5 +1,7 @@
 //! Facts from the headers that a proxy writes. A header that is there twice, or that cannot be read, makes its fact unknown.
 
+use std::net::IpAddr;
+
 use http::HeaderMap;
 
 use super::Facts;
@@ -25,6 +27,14 @@ pub(crate) fn from_headers(headers: &HeaderMap, trusted: HeaderFacts) -> Facts<'
 
 fn x_original(headers: &HeaderMap) -> Facts<'_> {
     let url = split_url(one(headers, "x-original-url"));
+    if url.is_none() && headers.contains_key("x-original-url") {
+        // The proxy set it: what it says cannot be had from headers that the client may have sent.
+        return Facts {
+            method: one(headers, "x-original-method"),
+            source_addr: real_ip(headers),
+            ..Facts::default()
+        };
+    }
     let authority = agreed(
         headers,
         ("x-original-url", url.and_then(|(authority, _)| authority)),
@@ -39,9 +49,13 @@ fn x_original(headers: &HeaderMap) -> Facts<'_> {
         method: one(headers, "x-original-method"),
         authority,
         path_and_query,
-        source_addr: one(headers, "x-real-ip").and_then(|addr| addr.parse().ok()),
+        source_addr: real_ip(headers),
         ..Facts::default()
     }
+}
+
+fn real_ip(headers: &HeaderMap) -> Option<IpAddr> {
+    one(headers, "x-real-ip")?.parse().ok()
 }
 
 /// Two headers may say the same thing. Where both are there, both have to be readable, and equal; but for a URL without an
@@ -71,8 +85,11 @@ fn split_url(url: Option<&str>) -> Option<(Option<&str>, &str)> {
     if !matches!(scheme, "http" | "https") {
         return None;
     }
-    let slash = rest.find('/')?;
-    Some((Some(&rest[..slash]), &rest[slash..]))
+    // An authority ends at any of these (RFC 3986, section 3.2); without a path, servers differ in what the path is.
+    let end = rest.find(['/', '?', '#'])?;
+    rest[end..]
+        .starts_with('/')
+        .then(|| (Some(&rest[..end]), &rest[end..]))
 }
 
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -171,6 +188,20 @@ mod tests {
             (None, some("/a?b"))
         );
         assert_eq!(facts(&[url, url, ("x-original-uri", "/a?b")]), (None, None));
-        assert_eq!(facts(&[("x-original-url", "ftp://h/a")]), (None, None));
+        let smuggled = [("x-original-uri", "/b"), ("x-original-host", "evil")];
+        for odd in [
+            "ftp://h/a",
+            "https://h?/a",
+            "https://h#/a",
+            "https://h",
+            "a",
+        ] {
+            let [uri, host] = smuggled;
+            assert_eq!(
+                facts(&[("x-original-url", odd), uri, host]),
+                (None, None),
+                "{odd}"
+            );
+        }
     }
 }

@@ -99,6 +99,11 @@ impl KeySet {
         &self.held
     }
 
+    /// Whether another set says the same: which keys there are, and which versions are revoked.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.held == other.held && self.least_versions == other.least_versions
+    }
+
     /// The bytes of one of them, to seal them. Secret.
     pub(crate) fn expose(&self, held: &Held) -> Option<&[u8; 32]> {
         match self.ring.find(held.epoch, held.generation) {

@@ -112,7 +112,7 @@ impl SingleUse for Memory {
         let has_place = self.take_place(once.now);
         let mut shard = self.shard(once.principal);
         self.give_back(shard.forget_before(once.now));
-        let answer = if shard.holds(&once.mark) {
+        let answer = if shard.holds(&once.mark) || shard.is_too_late(once) {
             Err(UseRefused::Replayed)
         } else if has_place && shard.has_room(once, self.shares) {
             shard.remember(once);

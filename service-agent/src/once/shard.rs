@@ -26,9 +26,16 @@ pub(super) struct Shard {
     of_token: HashMap<[u8; 32], usize>,
     of_lease: HashMap<(Arc<str>, [u8; 8]), usize>,
     of_principal: HashMap<Arc<str>, usize>,
+    /// The newest clock that marks were forgotten by. Clocks step back, and threads overtake each other.
+    forgotten: u64,
 }
 
 impl Shard {
+    /// Whether a mark for this token could have been forgotten already: whether it is new cannot be known any more.
+    pub(super) fn is_too_late(&self, once: &Use<'_>) -> bool {
+        once.remember_through < once.now.max(self.forgotten)
+    }
+
     pub(super) fn holds(&self, mark: &[u8; 32]) -> bool {
         self.marks.contains(mark)
     }
@@ -67,6 +74,7 @@ impl Shard {
 
     /// Forgets what no token can need at `now` any more, and says how many that were.
     pub(super) fn forget_before(&mut self, now: u64) -> usize {
+        self.forgotten = self.forgotten.max(now);
         let before = self.marks.len();
         while let Some(Reverse((through, _))) = self.by_end.peek()
             && *through < now

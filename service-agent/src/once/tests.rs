@@ -31,9 +31,21 @@ fn once_means_once_until_the_token_is_over() {
     assert_eq!(memory.use_once(&once), Err(UseRefused::Replayed));
     once.now = once.remember_through;
     assert_eq!(memory.use_once(&once), Err(UseRefused::Replayed));
-    once.now += 1; // the verifier would have said `expired`
+    once.now += 1; // the verifier would have said `expired`, by a clock that is not behind
+    assert_eq!(memory.use_once(&once), Err(UseRefused::Replayed));
+    assert_eq!(memory.len(), 0);
+}
+
+#[test]
+fn a_clock_that_steps_back_brings_no_used_token_back() {
+    let memory = Memory::new(100, 0);
+    let once = use_of(1, "user/alice");
     assert_eq!(memory.use_once(&once), Ok(()));
-    assert_eq!(memory.len(), 1);
+    let mut later = use_of(2, "user/alice");
+    later.now = once.remember_through + 1;
+    later.remember_through = later.now + 60;
+    assert_eq!(memory.use_once(&later), Ok(()));
+    assert_eq!(memory.use_once(&once), Err(UseRefused::Replayed));
 }
 
 #[test]
