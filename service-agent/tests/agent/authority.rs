@@ -291,10 +291,15 @@ fn authenticated<T>(request: &Request<T>) -> Result<()> {
 }
 
 /// Looks until it is so.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut look: impl FnMut() -> F) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(30);
+pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
+    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
     while !look().await {
         assert!(tokio::time::Instant::now() < patience, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        nap().await;
     }
+}
+
+/// Between two looks.
+pub(crate) async fn nap() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }

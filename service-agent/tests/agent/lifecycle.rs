@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use cattery_agent::CacheConfig;
-use cattery_proto::v1;
 
 use crate::authority::until;
 use crate::town::{Town, mint};
@@ -130,17 +129,15 @@ async fn cached_keys_bridge_a_restart_and_refill_nothing() {
     .await;
     assert!(town.path("cache").exists());
     town.authority.stop().await;
+    until("a part of the budget is gone", || async {
+        town.status().await.last_contact_seconds >= 2
+    })
+    .await;
     town.stop().await;
-    crate::town::pause(2_000).await;
     town.start(None).await.unwrap();
     town.wait_ready().await;
     assert!(town.verify(&mint(1)).await.is_ok());
-    let status = town
-        .client()
-        .get_status(v1::GetStatusRequest {})
-        .await
-        .unwrap()
-        .into_inner();
+    let status = town.status().await;
     assert!(
         status.last_contact_seconds >= 2,
         "{}",

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cattery_agent::{App, Config, HeaderFacts, Running};
 use cattery_core::{Caveat, KeyId, TokenSpec, UserKey};
@@ -99,6 +99,11 @@ impl Town {
         AgentClient::new(cattery_sdk::agent::channel(socket))
     }
 
+    pub(crate) async fn status(&self) -> v1::GetStatusResponse {
+        let status = self.client().get_status(v1::GetStatusRequest {}).await;
+        status.unwrap().into_inner()
+    }
+
     /// `Ok` is the caller, `Err` the code.
     pub(crate) async fn verify(&self, token: &str) -> Result<v1::VerifiedCaller, String> {
         let request = v1::VerifyRequest {
@@ -170,8 +175,4 @@ pub(crate) fn mint_as(principal: &str, epoch: u32, caveats: &[&str]) -> String {
 
 pub(crate) fn mint(epoch: u32) -> String {
     mint_as("user/alice", epoch, &[])
-}
-
-pub(crate) async fn pause(milliseconds: u64) {
-    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
