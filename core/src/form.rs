@@ -43,7 +43,4 @@ pub enum FormError {
     /// The tag, or the key, has not 32 bytes.
     #[error("the tag or key has {0} bytes; it has to have 32")]
     Secret(usize),
-    /// Two `Authorization` headers, or one that is not text.
-    #[error("there are several Authorization headers, or one that is not text")]
-    Header,
 }

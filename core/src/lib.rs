@@ -35,7 +35,7 @@
 //!
 //! // The service: with its own key and no other.
 //! let mut keys = Keyring::new();
-//! keys.insert(1, 0, service_key);
+//! keys.insert(1, 0, Box::new(service_key));
 //! let verifier = Verifier {
 //!     service: "photos", keys, revocations: NoRevocations, single_use: NoSingleUse, policy: Policy::default(),
 //! };

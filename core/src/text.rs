@@ -1,5 +1,7 @@
 //! Text forms (SPEC section 4): base64url behind a prefix, presentations, and the `Authorization` header.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroize;
@@ -54,16 +56,16 @@ pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The presentation in the value of an `Authorization` header: what follows `Bearer ` (in any case), or `None` where
-/// the scheme is another.
+/// the scheme is another. A server may have trimmed the blank before an empty one.
 pub fn bearer(value: &str) -> Option<&str> {
-    let (scheme, presentation) = value.split_once(' ')?;
+    let (scheme, presentation) = value.split_once(' ').unwrap_or((value, ""));
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(presentation)
 }
 
 /// What the `Authorization` headers of a request say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Authorization<'a> {
     /// There is none of the scheme `Bearer`.
     Absent,
@@ -73,6 +75,17 @@ pub enum Authorization<'a> {
     Malformed,
 }
 
+/// Without the presentation, which is a secret while it is good.
+impl fmt::Debug for Authorization<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::Presentation(_) => "Presentation(..)",
+            Self::Malformed => "Malformed",
+        })
+    }
+}
+
 /// Reads all of a request's `Authorization` headers (or gRPC metadata `authorization`).
 pub fn authorization<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Authorization<'a> {
     let mut count = 0;
@@ -80,8 +93,9 @@ pub fn authorization<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Authoriz
     for value in values {
         count += 1;
         let is_bearer = value
-            .get(..7)
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+            .split(|byte| *byte == b' ')
+            .next()
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"));
         match str::from_utf8(value) {
             Ok(text) if is_bearer && found == Authorization::Absent => {
                 found = bearer(text).map_or(Authorization::Malformed, Authorization::Presentation);

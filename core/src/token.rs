@@ -1,5 +1,7 @@
 //! The outer pass: a SignedToken as it comes in, and what its holder can do without any key: narrow it.
 
+use zeroize::Zeroizing;
+
 use crate::caveat::{Caveat, CaveatError, CaveatKind};
 use crate::form::FormError;
 use crate::key_id::KeyId;
@@ -91,8 +93,8 @@ pub fn attenuate_token(
     } else {
         TOKEN
     };
-    let mut buffer = [0; MAX_MESSAGE];
-    let (message, _) = decode(prefix, text, &mut buffer)?;
+    let mut buffer = Zeroizing::new([0; MAX_MESSAGE]); // the wider token's tag
+    let (message, _) = decode(prefix, text, buffer.as_mut_slice())?;
     let token = UnverifiedToken::decode(message)?;
     caveat.check()?;
     if prefix == DISCHARGE {

@@ -167,7 +167,7 @@ fn minting_narrowing_and_reading_allocate_nothing_in_steady_state() {
     };
     whole.mint(&single, &mut token).unwrap();
     let mut keys = Keyring::new();
-    keys.insert(1, 0, service_key);
+    keys.insert(1, 0, Box::new(service_key));
     let verifier = Verifier {
         service: "photos",
         keys,

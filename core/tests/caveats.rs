@@ -45,7 +45,7 @@ fn holds_encoded(caveat: Vec<u8>, facts: &RequestFacts<'_>) -> bool {
         &[caveat],
     );
     let mut keys = Keyring::new();
-    keys.insert(1, 0, service_key);
+    keys.insert(1, 0, Box::new(service_key));
     let verifier = Verifier {
         service: "photos",
         keys,

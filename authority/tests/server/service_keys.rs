@@ -104,7 +104,7 @@ async fn a_users_token_passes_at_the_service() {
     let mut keys = cattery_core::Keyring::new();
     for (epoch, generation, key) in held {
         let key: [u8; 32] = key.try_into().unwrap();
-        keys.insert(epoch, generation, ServiceKey::from_bytes(&key));
+        keys.insert(epoch, generation, Box::new(ServiceKey::from_bytes(&key)));
     }
     let verifier = cattery_core::Verifier {
         service: "photos",

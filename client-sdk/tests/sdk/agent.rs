@@ -116,7 +116,7 @@ impl AgentService for Served {
         let request = request.into_inner();
         let facts = request.facts.unwrap_or_default();
         let mut keys = Keyring::new();
-        keys.insert(self.epoch(), 0, service_key(self.epoch()));
+        keys.insert(self.epoch(), 0, Box::new(service_key(self.epoch())));
         let verifier = Verifier {
             service: "photos",
             keys,

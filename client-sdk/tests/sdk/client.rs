@@ -37,7 +37,7 @@ async fn refused(key: ApiKey, services: &[&str]) -> String {
 
 fn verify(token: &str, facts: &RequestFacts<'_>) -> Result<String, String> {
     let mut keys = Keyring::new();
-    keys.insert(1, 0, service_key(1));
+    keys.insert(1, 0, Box::new(service_key(1)));
     let verifier = Verifier {
         service: "photos",
         keys,

@@ -18,7 +18,7 @@ pub struct Denied<'s> {
     pub reason: Reason,
     /// Whose key signed it, as far as it could be read. A mere claim unless [`is_authentic`](Self::is_authentic).
     pub key_id: Option<KeyId<'s>>,
-    /// The token's id, once the payload could be opened.
+    /// The token's id, once the payload could be read.
     pub token_id: Option<[u8; ID_LEN]>,
 }
 

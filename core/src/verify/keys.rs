@@ -26,8 +26,9 @@ impl<T: Keys + ?Sized> Keys for &T {
     }
 }
 
-/// A handful of service keys. `K` is a [`ServiceKey`], a reference to one, or a place that keeps one (in a locked page).
-pub struct Keyring<K = ServiceKey> {
+/// A handful of service keys. `K` is a place that keeps one: a box, or a locked page. It is moved about and must not be
+/// the key itself, of which a move leaves the bytes behind.
+pub struct Keyring<K = Box<ServiceKey>> {
     /// Ascending by (epoch, generation), no pair twice.
     held: Vec<(u32, u32, K)>,
 }

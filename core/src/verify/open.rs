@@ -65,16 +65,18 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         Ok(())
     }
 
-    /// Step 6, but for revocation.
+    /// Step 6, but for revocation. The id becomes known as soon as it can be read.
     pub(super) fn open_payload<'s>(
         &self,
         token: &UnverifiedToken<'s>,
         clock: Clock,
+        known_id: &mut Option<[u8; ID_LEN]>,
     ) -> Step<(Payload<'s>, [u8; ID_LEN])> {
         let payload = Payload::decode(token.payload).map_err(|error| malformed(error.into()))?;
         let token_id = payload.token_id.try_into();
         let token_id =
             token_id.map_err(|_| malformed(PayloadFailure::Length(payload.token_id.len())))?;
+        *known_id = Some(token_id);
         if !claims_type_is_valid(payload.claims_type) {
             return Err(malformed(PayloadFailure::ClaimsType));
         }

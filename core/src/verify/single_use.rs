@@ -57,8 +57,9 @@ pub struct Use<'a> {
     pub principal: &'a str,
     /// When it is used, in Unix seconds.
     pub now: u64,
-    /// The last second (Unix) at which the token can still pass: the mark can be forgotten when now > this. It is the
-    /// second before not_after + leeway, or 2^64 − 1 where that is later.
+    /// The last second (Unix) at which the token can still pass: the second before not_after + leeway, or 2^64 − 1 where
+    /// that is later. The mark can be forgotten when now > this. Clocks step back: once a memory has forgotten by the clock
+    /// X, it cannot know whether a mark with `remember_through` < X is new, and answers [`UseRefused::Replayed`].
     pub remember_through: u64,
 }
 

@@ -1,11 +1,15 @@
 //! A token that passed: the only way to what its payload says.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::caveat::Caveat;
 use crate::key_id::KeyId;
 use crate::limits::{ID_LEN, MAX_DISCHARGES};
 use crate::wire::Repeated;
+
+/// So many entries are looked up one by one.
+const FEW_SCOPES: usize = 16;
 
 /// A token that passed every step of SPEC section 5, for one request. [`Verifier::verify`](super::Verifier::verify)
 /// alone makes one.
@@ -69,13 +73,22 @@ impl<'s> Verified<'s> {
     /// The scopes that the caveats leave: the entries of the first `scopes` caveat that are in every other one, those of
     /// the discharges that were needed included. `None` where there is no such caveat, so that nothing limits the scope.
     /// What stands behind may allow only these, whatever the request needed.
+    ///
+    /// Allocates where the first caveat has more than 16 entries. The lists are the sender's: to compare each entry with
+    /// each other one would be work without a useful bound.
     pub fn scopes(&self) -> Option<impl Iterator<Item = &'s str> + use<'s>> {
-        let first = self.scope_lists().next()?;
         let token = *self;
-        Some(first.filter(move |scope| {
-            token
-                .scope_lists()
-                .all(|mut list| list.any(|entry| entry == *scope))
+        let mut lists = token.scope_lists();
+        let first = lists.next()?;
+        let is_long = token.scope_lists().next()?.nth(FEW_SCOPES).is_some();
+        let in_others = is_long.then(|| {
+            lists
+                .map(|list| list.collect::<HashSet<_>>())
+                .reduce(|common, list| &common & &list)
+        });
+        Some(first.filter(move |scope| match &in_others {
+            Some(common) => common.as_ref().is_none_or(|all| all.contains(scope)),
+            None => (token.scope_lists()).all(|mut list| list.any(|entry| entry == *scope)),
         }))
     }
 

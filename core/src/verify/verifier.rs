@@ -91,8 +91,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         let token = &presented.token;
         let first = self.authenticate(token, TokenKey::token)?;
         self.check_lease(token, clock)?;
-        let (payload, token_id) = self.open_payload(token, clock)?;
-        *known_id = Some(token_id);
+        let (payload, token_id) = self.open_payload(token, clock, known_id)?;
         if self
             .revocations
             .token_revoked(token.key_id.principal, &token_id)

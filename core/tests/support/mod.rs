@@ -12,7 +12,7 @@
 pub mod raw;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use cattery_core::{
     Code, Keyring, MemorySince, Policy, RequestFacts, Revocations, Scratch, ServiceKey, SingleUse,
@@ -31,7 +31,7 @@ pub struct World<'a> {
     least: (&'a str, u32),
     revoked: Vec<(&'a str, &'a str, Vec<u8>)>,
     since: MemorySince,
-    used: RefCell<HashMap<[u8; 32], u64>>,
+    used: RefCell<HashSet<[u8; 32]>>,
     scratch: RefCell<Scratch>,
 }
 
@@ -39,7 +39,11 @@ impl<'a> World<'a> {
     pub fn of(case: &'a Object) -> Self {
         let mut keys = Keyring::new();
         let key = ServiceKey::from_bytes(&bytes(&case["service_key"]));
-        keys.insert(number32(case, "epoch"), number32(case, "generation"), key);
+        keys.insert(
+            number32(case, "epoch"),
+            number32(case, "generation"),
+            Box::new(key),
+        );
         let least_of = case
             .get("least_version_of")
             .map_or("user/alice", |of| of.as_str().unwrap());
@@ -76,7 +80,7 @@ impl<'a> World<'a> {
                 Some(_) => MemorySince::Restart(number(case, "restarted_at")),
                 None => MemorySince::Always,
             },
-            used: RefCell::new(HashMap::with_capacity(64)),
+            used: RefCell::new(HashSet::with_capacity(64)),
             scratch: RefCell::default(),
         }
     }
@@ -173,11 +177,9 @@ impl SingleUse for World<'_> {
         self.since
     }
     fn use_once(&self, once: &Use<'_>) -> Result<(), UseRefused> {
-        let mut used = self.used.borrow_mut();
-        used.retain(|_, through| *through >= once.now);
-        match used.insert(once.mark, once.remember_through) {
-            None => Ok(()),
-            Some(_) => Err(UseRefused::Replayed),
+        match self.used.borrow_mut().insert(once.mark) {
+            true => Ok(()),
+            false => Err(UseRefused::Replayed),
         }
     }
 }

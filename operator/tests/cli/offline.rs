@@ -12,7 +12,7 @@ fn verify(token: &str, method: &str, path: &str) -> Result<String, String> {
     keys.insert(
         1,
         0,
-        RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0),
+        Box::new(RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0)),
     );
     let verifier = Verifier {
         service: "photos",

@@ -24,7 +24,11 @@ fn refused(answer: tonic::Result<tonic::Response<v1::MintResponse>>) -> tonic::S
 /// Who `mail` takes the token to be of.
 fn as_mail(token: &str) -> String {
     let mut keys = Keyring::new();
-    keys.insert(1, 0, root(1).service_key(&"mail".parse().unwrap(), 0));
+    keys.insert(
+        1,
+        0,
+        Box::new(root(1).service_key(&"mail".parse().unwrap(), 0)),
+    );
     let verifier = Verifier {
         service: "mail",
         keys,
