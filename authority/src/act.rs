@@ -1,8 +1,10 @@
 //! Who acts, when, and under which request id: what an audit record begins with.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::audit::{Action, Event};
+use crate::store::Revision;
 
 /// One call, or one thing that the authority does by itself.
 #[derive(Clone)]
@@ -13,6 +15,10 @@ pub(crate) struct Act {
     pub(crate) actor: String,
     /// When it began, Unix milliseconds.
     pub(crate) time_ms: u64,
+    /// Where the call came from.
+    pub(crate) from: Option<SocketAddr>,
+    /// The record that lets the actor make changes: none happens once it is another one.
+    pub(crate) rests_on: Option<(String, Revision)>,
 }
 
 impl Act {
@@ -21,6 +27,8 @@ impl Act {
             request_id,
             actor,
             time_ms: now_ms(),
+            from: None,
+            rests_on: None,
         }
     }
 
@@ -35,13 +43,17 @@ impl Act {
     }
 
     pub(crate) fn event(&self, action: Action, subject: impl Into<String>) -> Event {
-        Event::new(
+        let event = Event::new(
             self.time_ms,
             self.request_id.as_str(),
             self.actor.as_str(),
             action,
             subject,
-        )
+        );
+        match self.from {
+            Some(from) => event.field("from", from.to_string()),
+            None => event,
+        }
     }
 }
 

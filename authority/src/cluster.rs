@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cattery_proto::v1;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::ca::Ca;
 use crate::config::Config;
@@ -22,6 +22,10 @@ pub(crate) struct Authority {
     pub(crate) addresses: Vec<String>,
     /// When this authority's own certificate ends, Unix seconds.
     pub(crate) certificate_not_after: watch::Receiver<u64>,
+    /// Whether the store or the audit log did not do what a call needed, and has not done anything since.
+    pub(crate) trouble: watch::Sender<bool>,
+    /// Held by the one who reads all of the audit log.
+    pub(crate) verifying: Mutex<()>,
 }
 
 impl Authority {

@@ -115,6 +115,9 @@ impl Failure {
             Code::Internal => format!(
                 "the authority failed; its log has the reason under the request id {request_id}"
             ),
+            Code::Unavailable if self.may_have_happened() => format!(
+                "{self}. The authority's log has the reason under the request id {request_id}"
+            ),
             Code::Unavailable => format!(
                 "the authority cannot do that now; try again. Its log has the reason under the request id {request_id}"
             ),
@@ -124,9 +127,17 @@ impl Failure {
             Code::Internal | Code::Unavailable => {
                 tracing::error!(request_id, error = %chain(&self), "a call failed in here");
             }
-            _ => tracing::info!(request_id, ?code, reason = %self, "a call was refused"),
+            _ => tracing::debug!(request_id, ?code, reason = %self, "a call was refused"),
         }
         Status::new(code, message)
+    }
+
+    /// What is tried again then could happen twice.
+    fn may_have_happened(&self) -> bool {
+        matches!(
+            self,
+            Self::Change(ChangeError::Unrecorded { .. } | ChangeError::Unknown { .. })
+        )
     }
 
     fn code(&self) -> Code {
@@ -143,7 +154,8 @@ impl Failure {
                 ChangeError::Conflict { .. } => Code::Aborted,
                 ChangeError::Audit(error) => of_audit(error),
                 ChangeError::Store(error) => of_store(error),
-                ChangeError::Unknown { .. } => Code::Unavailable,
+                ChangeError::Unrecorded { .. } | ChangeError::Unknown { .. } => Code::Unavailable,
+                ChangeError::OldStore { .. } | ChangeError::OtherAuthority { .. } => Code::Internal,
             },
             Self::Audit(error) => of_audit(error),
             Self::Seal(SealError::Store(error)) | Self::Ca(CaError::Store(error)) => {
@@ -163,7 +175,9 @@ impl Failure {
 fn of_store(error: &StoreError) -> Code {
     match error {
         StoreError::Conflict { .. } => Code::Aborted,
-        StoreError::Unavailable(_) | StoreError::InUse { .. } => Code::Unavailable,
+        StoreError::Unavailable(_) | StoreError::InUse { .. } | StoreError::File { .. } => {
+            Code::Unavailable
+        }
         StoreError::TooLarge { .. }
         | StoreError::Invalid(_)
         | StoreError::Missing { .. }
@@ -198,9 +212,22 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Text from outside, fit for a message: short, and without control characters.
+/// What the secrets that people carry begin with.
+const SECRETS: [&str; 6] = [
+    "catapi1_",
+    "catjoin1_",
+    "catkey1_",
+    "cat1_",
+    "catd1_",
+    "catmaster1_",
+];
+
+/// Text from outside, fit for a message: short, without control characters, and no secret that was given in place of a name.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
+    if SECRETS.iter().any(|prefix| text.contains(prefix)) {
+        return "(a secret, not shown)".to_owned();
+    }
     let escaped: String = text
         .chars()
         .take(LONGEST)
@@ -230,11 +257,43 @@ mod tests {
         }
         let full = Failure::Audit(AuditError::Closed).into_status("abc");
         assert_eq!(full.code(), Code::Unavailable);
+        assert!(full.message().contains("try again"));
+    }
+
+    #[test]
+    fn what_may_have_happened_is_not_to_be_tried_again_blindly() {
+        let op = crate::records::Hex([0xab; 16]);
+        let unknown = ChangeError::Unknown {
+            op,
+            source: StoreError::Unavailable("disk 7 is gone".into()),
+        };
+        let unrecorded = ChangeError::Unrecorded {
+            op,
+            source: AuditError::Closed,
+        };
+        for error in [unknown, unrecorded] {
+            let status = Failure::from(error).into_status("abc");
+            assert_eq!(status.code(), Code::Unavailable);
+            let said = status.message();
+            assert!(said.contains("look before trying again"), "{said}");
+            assert!(said.contains(&op.to_string()) && said.contains("abc"));
+            assert!(!said.contains("disk 7"), "{said}");
+        }
     }
 
     #[test]
     fn text_from_outside_cannot_draw_on_a_terminal() {
         assert_eq!(shown("a\u{1b}[2J\n"), "a\\u{1b}[2J\\n");
         assert_eq!(shown(&"x".repeat(81)).chars().count(), 81);
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_name_is_not_shown() {
+        for prefix in SECRETS {
+            for text in [format!("{prefix}AAECAw"), format!(" user/{prefix}AAECAw")] {
+                assert!(!shown(&text).contains("AAECAw"), "{text}");
+            }
+        }
+        assert_eq!(shown("cat1"), "cat1");
     }
 }

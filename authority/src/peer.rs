@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use cattery_core::ServiceName;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
@@ -54,6 +55,8 @@ impl PeerCertificate {
             .strip_prefix("spiffe://")?
             .strip_prefix(trust_domain)?
             .strip_prefix('/')?;
+        let (_, name) = path.split_once('/')?;
+        name.parse::<ServiceName>().ok()?;
         let mut common_names = certificate.subject().iter_common_name();
         let id = common_names.next()?.as_str().ok()?;
         if common_names.next().is_some() {
@@ -79,5 +82,63 @@ impl PeerCertificate {
     /// `service/NAME` or `operator/NAME`.
     pub(crate) fn subject(&self) -> &Subject {
         &self.device.subject
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    fn uri(text: &str) -> SanType {
+        SanType::URI(text.try_into().unwrap())
+    }
+
+    fn read(names: &[SanType], common_names: &[&str]) -> Option<PeerCertificate> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names.to_vec();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (index, name) in common_names.iter().enumerate() {
+            // rcgen keeps one value for each type.
+            let kind = match index {
+                0 => DnType::CommonName,
+                _ => DnType::CustomDnType(vec![2, 5, 4, 3]),
+            };
+            params.distinguished_name.push(kind, *name);
+        }
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        PeerCertificate::read(certificate.der(), "example.org").ok()
+    }
+
+    #[test]
+    fn only_what_the_ca_signs_is_read() {
+        let photos = uri("spiffe://example.org/service/photos");
+        let good = read(std::slice::from_ref(&photos), &["a1"]).unwrap();
+        assert_eq!(good.subject().to_string(), "service/photos");
+        assert_eq!(good.device.id, "a1");
+        let good = read(&[uri("spiffe://example.org/operator/ada")], &["a1"]).unwrap();
+        assert_eq!(good.subject().to_string(), "operator/ada");
+
+        let dns = SanType::DnsName("photos".try_into().unwrap());
+        let mail = uri("spiffe://example.org/service/mail");
+        for names in [
+            vec![],
+            vec![photos.clone(), mail],
+            vec![photos.clone(), dns.clone()],
+            vec![dns],
+            vec![uri("spiffe://example.org.evil/service/photos")],
+            vec![uri("spiffe://evil/example.org/service/photos")],
+            vec![uri("https://example.org/service/photos")],
+            vec![uri("spiffe://example.org/authority/authority-1")],
+            vec![uri("spiffe://example.org/service/")],
+            vec![uri("spiffe://example.org/service/photos/mail")],
+            vec![uri("spiffe://example.org/")],
+        ] {
+            assert!(read(&names, &["a1"]).is_none(), "{names:?}");
+        }
+        let one = std::slice::from_ref(&photos);
+        assert!(read(one, &[]).is_none());
+        assert!(read(one, &["a1", "a2"]).is_none());
     }
 }

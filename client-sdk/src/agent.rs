@@ -4,10 +4,17 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint, Uri},
+};
 
-/// How long one call may take. The agent asks nobody, so it answers at once or is in trouble.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::connect::timed_out;
+
+/// How long any call may take. The first `Mint` for a service waits for an authority, 10 s at most.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a call may take for which the agent asks nobody: it answers at once or is in trouble.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A channel to the agent that listens on `socket`. It connects at the first call, and again after failures.
 pub fn channel(socket: &Path) -> Channel {
@@ -21,16 +28,28 @@ pub fn channel(socket: &Path) -> Channel {
         }))
 }
 
+/// A call that the agent answers by itself.
+pub(crate) fn local<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(LOCAL_TIMEOUT);
+    request
+}
+
 /// A failed call to the agent as one line for people.
-pub(crate) fn explain(socket: &Path, status: &tonic::Status) -> String {
+pub(crate) fn explain(socket: &Path, status: &Status) -> String {
     let at = socket.display();
+    if timed_out(status) {
+        return format!("the agent at {at} did not answer in time: see its log");
+    }
+    // A status of this side's own making: the agent's has no source.
+    let is_own = std::error::Error::source(status).is_some();
     match status.code() {
-        tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled => format!(
+        Code::Unavailable | Code::Unknown | Code::Cancelled if is_own => format!(
             "no agent answers at {at}: is it running, and may this user open the socket? ({})",
             status.message()
         ),
-        tonic::Code::DeadlineExceeded => {
-            format!("the agent at {at} did not answer in time: see its log")
+        Code::Unavailable => {
+            format!("the agent at {at} cannot do it now: {}", status.message())
         }
         _ => format!("the agent at {at} refused: {}", status.message()),
     }

@@ -37,6 +37,8 @@ pub struct Connector {
 struct Shared {
     addresses: Vec<String>,
     tls: TlsConnector,
+    /// Whether this side shows a certificate.
+    has_identity: bool,
     /// Index of the address that last answered.
     preferred: AtomicUsize,
     /// What went wrong at the last attempt, for [`Connector::explain`].
@@ -72,6 +74,7 @@ impl Connector {
             shared: Arc::new(Shared {
                 addresses,
                 tls,
+                has_identity: identity.is_some(),
                 preferred: AtomicUsize::new(0),
                 last_failure: Mutex::new(None),
             }),
@@ -102,7 +105,7 @@ impl Connector {
                 tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled,
                 Some(why),
             ) => why,
-            (tonic::Code::Cancelled | tonic::Code::DeadlineExceeded, None) => format!(
+            (_, None) if timed_out(status) => format!(
                 "the authority at {} did not answer in time: see its log",
                 self.shared.addresses.join(", ")
             ),
@@ -116,11 +119,33 @@ impl Connector {
     }
 }
 
+/// Whether nobody answered in time. tonic makes that a `CANCELLED`, as the server does that was told the limit.
+pub(crate) fn timed_out(status: &tonic::Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    if source.is_none() {
+        return matches!(
+            status.code(),
+            tonic::Code::Cancelled | tonic::Code::DeadlineExceeded
+        );
+    }
+    while let Some(error) = source {
+        if error.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
 impl Shared {
     fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.last_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn describe(&self, address: &str, error: &io::Error) -> String {
+        describe(address, error, self.has_identity)
     }
 
     async fn connect(self: &Arc<Self>) -> io::Result<Watched> {
@@ -140,7 +165,7 @@ impl Shared {
                         shared: Arc::clone(self),
                     });
                 }
-                Err(error) => failures.push(describe(address, &error)),
+                Err(error) => failures.push(self.describe(address, &error)),
             }
         }
         let why = failures.join("; ");
@@ -166,7 +191,7 @@ struct Watched {
 impl Watched {
     fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &result {
-            *self.shared.last_failure() = Some(describe(&self.address, error));
+            *self.shared.last_failure() = Some(self.shared.describe(&self.address, error));
         }
         result
     }
@@ -213,7 +238,7 @@ impl AsyncWrite for Watched {
     }
 }
 
-fn describe(address: &str, error: &io::Error) -> String {
+fn describe(address: &str, error: &io::Error, has_identity: bool) -> String {
     if let Some(tls) = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
@@ -227,6 +252,11 @@ fn describe(address: &str, error: &io::Error) -> String {
             rustls::Error::InvalidCertificate(why) => format!(
                 "the authority at {address} is not trusted: {why:?}; is it another cluster's, or is this clock wrong?"
             ),
+            rustls::Error::AlertReceived(alert) if !has_identity => {
+                format!(
+                    "the authority at {address} broke off the TLS handshake ({alert:?}): see its log"
+                )
+            }
             rustls::Error::AlertReceived(alert) => format!(
                 "the authority at {address} refused this client's certificate ({alert:?}): has it expired, or is it another cluster's?"
             ),
@@ -238,6 +268,14 @@ fn describe(address: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             format!("no authority answers at {address} (connection refused): is it running?")
+        }
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => {
+            format!(
+                "the authority at {address} is running and closes connections: is it sealed, and waits for its passphrase?"
+            )
         }
         io::ErrorKind::TimedOut => {
             format!(

@@ -131,10 +131,11 @@ fn decode(body: &str) -> Option<Portable> {
         return None;
     }
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(body).ok()?);
-    let mut message = PortableCredential::decode(&bytes[..]).ok()?;
+    let mut message = PortableCredential::default();
+    let whole = message.merge(&bytes[..]).is_ok(); // half of it may be a secret too
     let secret = <[u8; 32]>::try_from(&message.secret[..]).map(Zeroizing::new);
     message.secret.zeroize();
-    if message.addresses.is_empty() || message.addresses.iter().any(String::is_empty) {
+    if !whole || message.addresses.is_empty() || message.addresses.iter().any(String::is_empty) {
         return None;
     }
     Some(Portable {

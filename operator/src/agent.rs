@@ -14,20 +14,26 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::home::Home;
+use crate::commands::Context;
 
 /// An agent answers from memory.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// `sun_path` of unix(7), less the zero byte behind it.
 pub(crate) const MAX_SOCKET_PATH: usize = 107;
 
-/// Where the agent is: as a flag says, `CATTERY_AGENT_SOCKET`, or the home.
-pub(crate) fn socket(flag: Option<PathBuf>, home: &Home) -> anyhow::Result<Option<PathBuf>> {
-    let named = env::var_os("CATTERY_AGENT_SOCKET").filter(|value| !value.is_empty());
-    match flag.or_else(|| named.map(PathBuf::from)) {
-        Some(path) => Ok(Some(path)),
-        None => Ok(home.agent()?.map(|file| file.socket)),
+/// Where the agent is: as a flag says, as the home says that a flag named, `CATTERY_AGENT_SOCKET`, or as the home says.
+pub(crate) fn socket(flag: Option<PathBuf>, context: &Context) -> anyhow::Result<Option<PathBuf>> {
+    if flag.is_some() {
+        return Ok(flag);
     }
+    let named = env::var_os("CATTERY_AGENT_SOCKET")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    if named.is_some() && context.home_flag.is_none() {
+        return Ok(named);
+    }
+    let known = context.home()?.agent()?;
+    Ok(known.map(|file| file.socket).or(named))
 }
 
 /// A connection to the agent at `socket`.
@@ -49,6 +55,7 @@ pub(crate) async fn connect(socket: &Path) -> anyhow::Result<AgentClient<Channel
     let endpoint = Endpoint::from_shared(format!("unix://{text}"))
         .with_context(|| format!("{path} cannot be used as a socket's path"))?;
     let channel = endpoint.timeout(TIMEOUT).connect().await;
+    tracing::debug!(socket = text, "asking the agent");
     Ok(AgentClient::new(channel.with_context(|| {
         format!("what answers at {path} is no agent")
     })?))

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     clock,
     home::{Home, OperatorFile},
+    patience::wait_while_refused,
 };
 
 /// An operator's connection.
@@ -21,30 +22,28 @@ pub(crate) struct Session {
 impl Session {
     /// As the operator of this home. A certificate past half its life is renewed on the way.
     pub(crate) async fn open(home: &Home) -> anyhow::Result<Self> {
-        let operator = home.operator()?.with_context(|| {
-            format!(
-                "nobody is an operator in {}: run `cattery login` with an operator's join token, or name the right --home",
-                home.dir().display()
-            )
-        })?;
-        let now = clock::now();
-        if operator.not_after <= now {
-            bail!(
-                "the certificate of {} ended {}: ask another admin for `cattery operator add`, and log in with the join token",
-                operator.subject,
-                clock::relative(operator.not_after, now)
-            );
-        }
+        let operator = operator_of(home)?;
+        wait_while_refused(&operator.cluster.addresses).await;
+        Self::start(home, operator, false).await
+    }
+
+    /// The same, without patience for an authority that is just starting.
+    pub(crate) async fn open_at_once(home: &Home) -> anyhow::Result<Self> {
+        Self::start(home, operator_of(home)?, false).await
+    }
+
+    /// The same, with a certificate that is new in any case.
+    pub(crate) async fn open_renewed(home: &Home) -> anyhow::Result<Self> {
+        Self::start(home, operator_of(home)?, true).await
+    }
+
+    async fn start(home: &Home, operator: OperatorFile, is_due: bool) -> anyhow::Result<Self> {
         let session = Self::of(&operator)?;
-        if now < operator.obtained_at + operator.not_after.saturating_sub(operator.obtained_at) / 2
-        {
+        if !is_due && !operator.is_past_half(clock::now()) {
             return Ok(session);
         }
-        match session.renew(&operator).await {
-            Ok(renewed) => {
-                home.keep_operator(&renewed)?;
-                Self::of(&renewed)
-            }
+        match session.renew(home, &operator).await {
+            Ok(renewed) => Self::of(&renewed),
             // It is good for a while yet; what is wrong shows at the call that follows.
             Err(error) => {
                 tracing::warn!("the operator's certificate was not renewed: {error:#}");
@@ -58,11 +57,17 @@ impl Session {
             .cluster
             .connector(&[], Some(&operator.identity()?))?;
         let admin = AdminClient::new(connector.channel());
+        tracing::debug!(
+            operator = %operator.subject,
+            authorities = ?operator.cluster.addresses,
+            "asking an authority"
+        );
         Ok(Self { connector, admin })
     }
 
-    async fn renew(&self, operator: &OperatorFile) -> anyhow::Result<OperatorFile> {
-        let keys = KeyPair::generate()?;
+    /// For the same key pair: whichever of several answers comes last or gets lost, the key that is kept stays good.
+    async fn renew(&self, home: &Home, operator: &OperatorFile) -> anyhow::Result<OperatorFile> {
+        let keys = KeyPair::from_pkcs8(&operator.private_key.bytes()?)?;
         let request = v1::RenewCertificateRequest { csr: keys.csr()? };
         let answer = EnrollmentClient::new(self.connector.channel())
             .renew_certificate(request)
@@ -70,16 +75,62 @@ impl Session {
         let identity = answer
             .map_err(|status| self.refused(&status))?
             .into_inner()
-            .identity;
+            .identity
+            .filter(|identity| identity.subject == operator.subject);
         let identity =
             identity.with_context(|| format!("{} got no certificate", operator.subject))?;
-        OperatorFile::new(identity, &keys.pkcs8(), clock::now())
+        let renewed = OperatorFile::new(identity, &keys.pkcs8(), clock::now())?;
+        let change = home.change()?;
+        if home
+            .operator()?
+            .is_some_and(|kept| kept.has_key_of(operator))
+        {
+            change.keep_operator(&renewed)?;
+        }
+        tracing::debug!(subject = %renewed.subject, "renewed the operator's certificate");
+        Ok(renewed)
     }
 
     /// What a failed call means, in one line.
     pub(crate) fn refused(&self, status: &Status) -> anyhow::Error {
         explain(&self.connector, status)
     }
+}
+
+/// Keeps the addresses that the cluster has now, where they are news.
+pub(crate) fn learn(home: &Home, status: &v1::GetClusterStatusResponse) -> anyhow::Result<()> {
+    let is_news = |operator: &OperatorFile| {
+        operator.cluster.cluster_id == status.cluster_id
+            && operator.cluster.addresses != status.addresses
+            && !status.addresses.is_empty()
+    };
+    if !home.operator()?.as_ref().is_some_and(is_news) {
+        return Ok(());
+    }
+    let change = home.change()?;
+    if let Some(mut operator) = home.operator()?.filter(is_news) {
+        operator.cluster.addresses.clone_from(&status.addresses);
+        change.keep_operator(&operator)?;
+    }
+    Ok(())
+}
+
+fn operator_of(home: &Home) -> anyhow::Result<OperatorFile> {
+    let operator = home.operator()?.with_context(|| {
+        format!(
+            "nobody is an operator in {}: run `cattery login` with an operator's join token, or name the right --home",
+            home.dir().display()
+        )
+    })?;
+    let now = clock::now();
+    if operator.not_after <= now {
+        bail!(
+            "the certificate of {} ended {}: ask another admin for `cattery operator add`, and log in with the join token",
+            operator.subject,
+            clock::relative(operator.not_after, now)
+        );
+    }
+    Ok(operator)
 }
 
 /// What a failed call means, in one line.

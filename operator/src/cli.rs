@@ -11,7 +11,6 @@ use crate::{
     },
     dev,
     exit::{self, Done},
-    home::Home,
     out::{self, Format},
 };
 
@@ -25,7 +24,7 @@ use crate::{
     after_help = "\
 Examples:
   cattery dev                        a whole cluster in one process, to try things out
-  cattery login < api-key            become a user here, and get keys
+  cattery login < alice.api-key      become a user here, and get keys
   curl -H \"Authorization: Bearer $(cattery mint photos)\" https://photos.example.org/
 
 Exit codes: 0 done, 1 refused or failed, 64 the command line makes no sense.
@@ -59,29 +58,68 @@ enum Command {
     /// Make an authority's store, and the first operator
     Init(init::Args),
     /// The people who run the cluster
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  (umask 077; cattery operator add carol > carol.join-token)
+  cattery operator list"
+    )]
     Operator(operator::Command),
     /// The services that tokens are for
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery service add photos
+  cattery service show photos"
+    )]
     Service(service::Command),
     /// The people and scripts that call services, and their API keys
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery user add alice --grant photos
+  (umask 077; cattery user api-key create alice > alice.api-key)"
+    )]
     User(user::Command),
     /// Who may call which service
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery grant add user/alice photos
+  cattery grant list"
+    )]
     Grant(grant::Command),
     /// The root keys' lives
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  cattery epoch list"
+    )]
     Epoch(epoch::Command),
     /// Become a user (with an API key) or an operator (with a join token) here
     Login(login::Args),
     /// Sign a token for a service
     Mint(mint::Args),
     /// User keys
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)"
+    )]
     Key(key::Command),
     /// Tokens
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  cattery mint photos | cattery token attenuate --caveat method=GET"
+    )]
     Token(token::Command),
     /// Ask an agent whether a token is good
     Verify(verify::Args),
@@ -90,7 +128,12 @@ enum Command {
     /// Tell how the cluster, the agent and this home do
     Status(status::Args),
     /// The audit log
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  cattery audit verify"
+    )]
     Audit(audit::Command),
 }
 
@@ -153,16 +196,23 @@ fn command_meant() -> String {
 fn secret_in(arg: &OsStr) -> Option<&'static str> {
     let arg = arg.to_str()?;
     let value = arg.rsplit('=').next().unwrap_or(arg);
-    let bare = value.strip_prefix("Bearer ").unwrap_or(value);
-    ["catapi1_", "catjoin1_", "catkey1_", "cat1_", "catd1_"]
-        .into_iter()
-        .find(|prefix| bare.starts_with(prefix) || arg.starts_with(prefix))
+    let bare = inspect::without_scheme(value);
+    [
+        "catapi1_",
+        "catjoin1_",
+        "catkey1_",
+        "catmaster1_",
+        "cat1_",
+        "catd1_",
+    ]
+    .into_iter()
+    .find(|prefix| bare.starts_with(prefix) || arg.starts_with(prefix))
 }
 
 impl Cli {
     pub(crate) async fn run(self) -> anyhow::Result<Done> {
         let context = Context {
-            home: Home::locate(self.home)?,
+            home_flag: self.home,
             out: self.output,
         };
         match self.command {

@@ -35,13 +35,14 @@ pub(crate) fn relative(at: u64, now: u64) -> String {
     }
 }
 
+/// A time of the protocol, where 0 stands for none.
+pub(crate) fn some(at: u64) -> Option<u64> {
+    (at != 0).then_some(at)
+}
+
 /// A time in a table: its absolute form, or `-` where there is none.
-pub(crate) fn cell(at: u64) -> String {
-    if at == 0 {
-        "-".to_owned()
-    } else {
-        absolute(at)
-    }
+pub(crate) fn cell(at: impl Into<Option<u64>>) -> String {
+    at.into().map_or_else(|| "-".to_owned(), absolute)
 }
 
 /// `90 seconds`, `12 hours`: the largest unit of which there are at least two, rounded to the nearest.

@@ -33,7 +33,6 @@ pub(crate) fn code(ended: anyhow::Result<Done>) -> ExitCode {
     match ended {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Refused) => ExitCode::FAILURE,
-        Err(error) if error.is::<out::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
             out::failure(&format!("{error:#}"));
             if error.is::<Usage>() {

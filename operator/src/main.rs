@@ -1,6 +1,7 @@
 //! The command line of Cattery, for operators and for users.
 #![forbid(unsafe_code)]
 
+mod address;
 mod agent;
 mod authority;
 mod caveat_text;
@@ -13,6 +14,9 @@ mod home;
 mod input;
 mod logging;
 mod out;
+mod patience;
+mod plain;
+mod shell;
 mod user_keys;
 
 use std::process::ExitCode;

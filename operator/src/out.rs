@@ -1,15 +1,17 @@
 //! The only place that prints: tables and lines for people, JSON for programs.
 
-use std::{
-    error::Error,
-    fmt,
-    io::{self, Write as _},
-};
+use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::plain::{PlainJson, plain, push_lines};
+
+/// More than any secret of ours takes: buffers that do not grow leave no copies behind.
+const ROOM: usize = 128 * 1024;
 
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -17,21 +19,9 @@ pub(crate) enum Format {
     /// Tables and sentences.
     #[default]
     Human,
-    /// JSON on one line: stable names in snake_case, times in Unix seconds.
+    /// JSON on one line: stable names in snake_case, times in Unix seconds, null for what is not or never ends.
     Json,
 }
-
-/// Whoever read the output has enough of it: no failure, and nothing more to say.
-#[derive(Debug)]
-pub(crate) struct Closed;
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads the output any more")
-    }
-}
-
-impl Error for Closed {}
 
 impl Format {
     /// Prints `value` as JSON, or what `text` makes of it.
@@ -40,10 +30,21 @@ impl Format {
         value: &T,
         text: impl FnOnce(&T) -> String,
     ) -> anyhow::Result<()> {
-        match self {
-            Self::Human => lines(&text(value)),
-            Self::Json => json(value),
+        match self.print(value, text) {
+            // Whoever read the output has enough of it: that changes nothing of what it said.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.context("the output cannot be written"),
         }
+    }
+
+    /// The same for what cannot be shown again: it fails where nobody reads, and says what to do then.
+    pub(crate) fn show_secret<T: Serialize>(
+        self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+        unseen: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        self.print(value, text).with_context(unseen)
     }
 
     /// Prints a list as JSON, or as a table.
@@ -53,34 +54,28 @@ impl Format {
         header: [&str; N],
         row: impl Fn(&T) -> [String; N],
     ) -> anyhow::Result<()> {
+        self.show(&rows, |rows| table(header, rows.iter().map(row)))
+    }
+
+    fn print<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
+        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
         match self {
-            Self::Human => lines(&table(header, rows.iter().map(row))),
-            Self::Json => json(rows),
+            Self::Human => {
+                let text = Zeroizing::new(text(value));
+                let mut lines = Zeroizing::new(String::with_capacity(text.len()));
+                push_lines(&mut lines, text.strip_suffix('\n').unwrap_or(&text));
+                out.extend_from_slice(lines.as_bytes());
+            }
+            Self::Json => {
+                value.serialize(&mut serde_json::Serializer::with_formatter(
+                    &mut *out, PlainJson,
+                ))?;
+            }
         }
-    }
-}
-
-/// Prints text and a line's end.
-pub(crate) fn lines(text: &str) -> anyhow::Result<()> {
-    let mut out = zeroize::Zeroizing::new(String::with_capacity(text.len() + 1));
-    out.push_str(text);
-    if !text.ends_with('\n') {
-        out.push('\n');
-    }
-    write(out.as_bytes())
-}
-
-fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    let mut out = zeroize::Zeroizing::new(serde_json::to_vec(value).context("no JSON")?);
-    out.push(b'\n');
-    write(&out)
-}
-
-fn write(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Closed.into()),
-        other => other.context("the output cannot be written"),
+        out.push(b'\n');
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&out)?;
+        stdout.flush()
     }
 }
 
@@ -89,15 +84,11 @@ pub(crate) fn failure(why: &str) {
     note(&format!("cattery: {why}"));
 }
 
-/// Says something beside the output: one line on standard error. What others wrote cannot steer the terminal.
+/// Says something beside the output: one line on standard error.
 pub(crate) fn note(text: &str) {
-    let plain: String = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line = plain(&text.trim().replace(['\n', '\r', '\t'], " "));
     // Where standard error is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr().lock(), "{plain}");
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Columns without borders.
@@ -111,7 +102,7 @@ pub(crate) fn table<const N: usize>(
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.map(str::to_uppercase));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| plain(&cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

@@ -8,15 +8,15 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use crate::agent::Agent;
 use crate::cache::{Cache, CacheError, CacheKey};
-use crate::clock::unix_seconds;
+use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::contact::Contact;
 use crate::enrol::{self, EnrolError};
@@ -30,8 +30,11 @@ use crate::{grpc, http, renew};
 
 /// Where HTTP listens, for programs that look for it.
 const ADDRESS_FILE: &str = "agent.addr";
-/// How long open calls may go on after a stop.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long open calls may go on after a stop: verifying takes no time, and whoever waits for a first `Mint` can ask again.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long another process may take to let go of the directory or of a socket: one that is being replaced, say.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why an agent does not start: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -73,14 +76,15 @@ pub struct App;
 impl App {
     /// Enrols if need be, listens, and begins to fetch keys. Several agents can run in one process.
     ///
-    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none. The answer does not wait for
-    /// keys: until they come, callers are told `unavailable`.
+    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none until its certificate ends. The answer
+    /// does not wait for keys: until they come, callers are told `unavailable`.
     ///
     /// # Errors
     /// [`StartError`]. What was not bound or enrolled is as it was.
     pub async fn start(config: Config, join_token: Option<&str>) -> Result<Running, StartError> {
         config.check()?;
-        let (dir, lock) = StateDir::open(&config.dir)?;
+        let is_taken = |error: &StateError| matches!(error, StateError::InUse(_));
+        let (dir, lock) = patiently(|| StateDir::open(&config.dir), is_taken).await?;
         let cache_key = config.cache.as_ref().map(CacheKey::read).transpose()?;
         let listeners = Listeners::bind(&config).await?;
         let (key, enrolled) = enrol::identity(&dir, join_token).await?;
@@ -92,7 +96,7 @@ impl App {
             link: Link::new(dir.clone(), key, enrolled)?,
             keys: ArcSwapOption::empty(),
             contact: Contact::new(config.outage_budget),
-            once: Memory::new(config.single_use_capacity, unix_seconds()),
+            once: Memory::new(config.single_use_capacity, Moment::now()),
             refresh: Trigger::default(),
             leases: Leases::default(),
             clock_difference_ms: AtomicI64::new(0),
@@ -107,29 +111,46 @@ impl App {
     }
 }
 
+async fn bind(path: &Path, mode: u32) -> Result<(UnixListener, BoundSocket), SocketError> {
+    let is_taken = |error: &SocketError| matches!(error, SocketError::Contended(_));
+    patiently(|| socket::listen(path, mode), is_taken).await
+}
+
+/// Takes what may still be held for a moment, by a process that a predecessor has just started even.
+async fn patiently<T, E>(
+    take: impl Fn() -> Result<T, E>,
+    is_taken: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match take() {
+            Err(error) if is_taken(&error) && Instant::now() < patience => sleep(LOCK_PAUSE).await,
+            taken => return taken,
+        }
+    }
+}
+
 /// Bound before the join token is spent.
 struct Listeners {
-    grpc: (tokio::net::UnixListener, BoundSocket),
+    grpc: (UnixListener, BoundSocket),
     http: TcpListener,
     http_addr: SocketAddr,
-    http_socket: Option<(tokio::net::UnixListener, BoundSocket)>,
+    http_socket: Option<(UnixListener, BoundSocket)>,
 }
 
 impl Listeners {
     async fn bind(config: &Config) -> Result<Self, StartError> {
         let address = config.http;
         let failed = |why| StartError::Http { address, why };
-        let mode = config.socket_mode;
         let http = TcpListener::bind(address).await.map_err(failed)?;
         Ok(Self {
-            grpc: socket::listen(&config.socket, mode)?,
+            grpc: bind(&config.socket, config.socket_mode).await?,
             http_addr: http.local_addr().map_err(failed)?,
             http,
-            http_socket: config
-                .http_socket
-                .as_ref()
-                .map(|path| socket::listen(path, mode))
-                .transpose()?,
+            http_socket: match &config.http_socket {
+                Some(path) => Some(bind(path, config.socket_mode).await?),
+                None => None,
+            },
         })
     }
 
@@ -159,7 +180,7 @@ impl Listeners {
         Running {
             agent,
             http_addr: self.http_addr,
-            stop,
+            stop: stop.drop_guard(),
             sockets,
             servers,
             background,
@@ -168,11 +189,11 @@ impl Listeners {
     }
 }
 
-/// A running agent. Dropping it ends it at once; [`shutdown`](Self::shutdown) lets open calls end first.
+/// A running agent. Dropping it ends it; [`shutdown`](Self::shutdown) lets open calls end first.
 pub struct Running {
     agent: Arc<Agent>,
     http_addr: SocketAddr,
-    stop: CancellationToken,
+    stop: DropGuard,
     sockets: Vec<BoundSocket>,
     servers: JoinSet<Result<(), String>>,
     background: JoinSet<()>,
@@ -198,15 +219,21 @@ impl Running {
 
     /// Whether it has keys that it may rely on.
     pub fn is_ready(&self) -> bool {
-        self.agent.is_ready(crate::clock::Moment::now())
+        self.agent.is_ready(Moment::now())
     }
 
-    /// Waits until a listener breaks, which is not meant to happen.
+    /// Waits until something in it breaks, which is not meant to happen.
     pub async fn broken(&mut self) -> String {
-        match self.servers.join_next().await {
-            Some(Ok(Err(error))) => error,
-            Some(Err(error)) => error.to_string(),
-            Some(Ok(Ok(()))) | None => "a listener stopped".to_owned(),
+        tokio::select! {
+            ended = self.servers.join_next() => match ended {
+                Some(Ok(Err(error))) => error,
+                Some(Err(error)) => error.to_string(),
+                Some(Ok(Ok(()))) | None => "a listener stopped".to_owned(),
+            },
+            ended = self.background.join_next() => match ended {
+                Some(Err(error)) => error.to_string(),
+                Some(Ok(())) | None => "a task in the background ended".to_owned(),
+            },
         }
     }
 
@@ -214,7 +241,7 @@ impl Running {
     pub async fn shutdown(mut self) {
         info!("stopping");
         self.sockets.clear(); // a successor may bind the path from here on
-        self.stop.cancel();
+        drop(self.stop);
         let all_ended = async { while self.servers.join_next().await.is_some() {} };
         if timeout(DRAIN, all_ended).await.is_err() {
             warn!("calls were still open after {} s", DRAIN.as_secs());

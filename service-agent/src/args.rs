@@ -1,9 +1,25 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+/// What secrets begin with.
+const PREFIXES: [&str; 5] = ["catjoin1_", "catapi1_", "catkey1_", "cat1_", "catd1_"];
+
+/// The prefix of a secret in one of these arguments.
+pub(crate) fn secret_in(args: impl Iterator<Item = OsString>) -> Option<&'static str> {
+    let begins_with = |part: &[u8]| {
+        PREFIXES
+            .into_iter()
+            .find(|prefix| part.starts_with(prefix.as_bytes()))
+    };
+    let is_break = |byte: &u8| b"= '\",:\n".contains(byte);
+    args.into_iter()
+        .find_map(|arg| arg.as_encoded_bytes().split(is_break).find_map(begins_with))
+}
 
 /// The agent of a service: enrols once, holds the service's keys, and verifies the service's callers locally.
 #[derive(Parser)]
@@ -36,7 +52,7 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) settings: Settings,
-    /// Where the join token is, for the first start: a file, or - for standard input
+    /// Where the join token is, for the first start or once the certificate has ended: a file, or - for standard input
     #[arg(long, value_name = "FILE|-")]
     pub(crate) join_token_file: Option<PathBuf>,
 }

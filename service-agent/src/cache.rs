@@ -7,8 +7,7 @@ mod codec;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cattery_core::ServiceName;
@@ -22,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::clock::Moment;
 use crate::config::CacheConfig;
 use crate::keys::{KeySet, Rejected};
+use crate::secret_file::{self, SecretFileError};
 use crate::state::{StateError, write_atomically};
 
 const MAGIC: &[u8] = b"cattery.cache.1";
@@ -29,7 +29,7 @@ const INFO: &[u8] = b"cattery.v1 agent cache";
 const NONCE_LEN: usize = 24;
 /// The key file has as much entropy as the keys that it seals.
 const LEAST_KEY_FILE: usize = 32;
-const GREATEST_KEY_FILE: u64 = 4_096;
+const GREATEST_KEY_FILE: usize = 4_096;
 /// How far the recorded contact may fall behind: a restart loses as much of the outage budget.
 const LEAST_PERIOD: Duration = Duration::from_secs(60);
 /// A recorded contact that is further ahead than this was written by another clock.
@@ -53,26 +53,15 @@ pub(crate) struct Cached {
 /// Why there is no cache.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The key file cannot be read.
-    #[error("cache.key_file: cannot read {}: {why}", .path.display())]
-    KeyFile {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        why: io::Error,
-    },
-    /// Others can read the key file.
-    #[error("cache.key_file: {} has mode {mode:04o}, so that others can read it: chmod 0400 it", .path.display())]
-    KeyFileMode {
-        /// Which file.
-        path: PathBuf,
-        /// What it has.
-        mode: u32,
-    },
+    /// The key file cannot be read, or others can read it too.
+    #[error("cache.key_file: {0}")]
+    KeyFile(#[from] SecretFileError),
     /// It is no key.
     #[error("cache.key_file: {} has to have 32 to 4,096 bytes, of `head -c 32 /dev/urandom` say", .0.display())]
     KeyFileSize(PathBuf),
+    /// There is nowhere to write it.
+    #[error("cache.file: {} is no directory: make it, mode 0700", .0.display())]
+    Folder(PathBuf),
     /// Memory.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -105,9 +94,18 @@ pub enum CacheError {
 pub(crate) struct CacheKey(Locked<[u8; 32]>);
 
 impl CacheKey {
-    /// Reads the key file.
+    /// Reads the key file, and looks whether there is a folder for what it will seal.
     pub(crate) fn read(config: &CacheConfig) -> Result<Self, CacheError> {
-        let secret = read_key_file(&config.key_file)?;
+        if let Some(folder) = config.file.parent()
+            && !folder.as_os_str().is_empty()
+            && !folder.is_dir()
+        {
+            return Err(CacheError::Folder(folder.to_owned()));
+        }
+        let secret = secret_file::read(&config.key_file, GREATEST_KEY_FILE)?;
+        if secret.len() < LEAST_KEY_FILE {
+            return Err(CacheError::KeyFileSize(config.key_file.clone()));
+        }
         let mut key = Locked::new([0; 32])?;
         let hkdf = Hkdf::<Sha256>::new(None, &secret);
         hkdf.expand(INFO, &mut *key)
@@ -137,6 +135,7 @@ impl Cache {
         if !is_news && self.saved.as_ref().is_some_and(|saved| !is_due(saved)) {
             return Ok(());
         }
+        self.saved = None; // what fails is tried again the next time
         let body = codec::encode(set, contact.wall);
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(CacheError::Random)?;
@@ -193,27 +192,6 @@ impl Cache {
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new((&*self.key.0).into())
     }
-}
-
-fn read_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, CacheError> {
-    let failed = |why| CacheError::KeyFile {
-        path: path.to_owned(),
-        why,
-    };
-    let found = fs::metadata(path).map_err(failed)?;
-    let mode = found.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        let path = path.to_owned();
-        return Err(CacheError::KeyFileMode { path, mode });
-    }
-    if found.len() > GREATEST_KEY_FILE {
-        return Err(CacheError::KeyFileSize(path.to_owned()));
-    }
-    let secret = Zeroizing::new(fs::read(path).map_err(failed)?);
-    if secret.len() < LEAST_KEY_FILE {
-        return Err(CacheError::KeyFileSize(path.to_owned()));
-    }
-    Ok(secret)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use cattery_core::{Code, Denied, Policy, Scratch, Verified, Verifier};
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::agent::Agent;
 use crate::clock::Moment;
@@ -18,14 +18,19 @@ thread_local! {
 }
 
 impl Agent {
-    /// The keys, if they may be relied on now.
-    pub(crate) fn usable_keys(&self, now: Moment) -> Result<Arc<KeySet>, Verdict> {
-        let keys = self.keys.load_full().ok_or(Verdict::Unavailable)?;
-        if self.contact.left(now).is_zero() {
-            self.refresh.request();
-            return Err(Verdict::Unavailable);
+    /// These keys, if they may be relied on now; otherwise newer ones are asked for.
+    pub(crate) fn usable<'a>(
+        &self,
+        keys: Option<&'a Arc<KeySet>>,
+        now: Moment,
+    ) -> Result<&'a KeySet, Verdict> {
+        match keys {
+            Some(keys) if !self.contact.left(now).is_zero() => Ok(keys),
+            Some(_) | None => {
+                self.refresh.request();
+                Err(Verdict::Unavailable)
+            }
         }
-        Ok(keys)
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -55,12 +60,13 @@ impl Agent {
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
-        let keys = self.usable_keys(now)?;
+        let keys = self.keys.load();
+        let keys = self.usable(keys.as_ref(), now)?;
         let verifier = Verifier {
             service: self.service.as_str(),
             keys: keys.at(now.wall, self.config.leeway_seconds),
-            revocations: &*keys,
-            single_use: &self.once,
+            revocations: keys,
+            single_use: self.once.at(now),
             policy: self.policy(),
         };
         SCRATCH.with_borrow_mut(|scratch| {
@@ -87,10 +93,13 @@ impl Agent {
 fn log(denied: &Denied<'_>) {
     let (code, reason) = (denied.code, denied.reason);
     match denied.key_id {
-        Some(id) if denied.is_authentic() => {
-            let token_id = denied.token_id.map(hex::encode);
-            info!(%code, detail = %reason, principal = id.principal, token_id, "refused");
-        }
+        Some(id) if denied.is_authentic() => debug!(
+            %code,
+            detail = %reason,
+            principal = id.principal,
+            token_id = denied.token_id.map(hex::encode),
+            "refused"
+        ),
         Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, "refused"),
         None => debug!(%code, detail = %reason, "refused"),
     }

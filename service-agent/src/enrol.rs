@@ -1,4 +1,4 @@
-//! The first start: from a join token to an identity.
+//! From a join token to an identity: at the first start, and once the certificate has ended.
 
 use cattery_proto::v1;
 use cattery_sdk::connect::{Connector, ConnectorError};
@@ -9,7 +9,7 @@ use tracing::info;
 use v1::enrollment_client::EnrollmentClient;
 
 use crate::clock::unix_seconds;
-use crate::state::{BadIdentity, Enrolled, StateDir, StateError, load_or_make_key};
+use crate::state::{BadIdentity, Enrolled, KEY, StateDir, StateError, load_key, make_key};
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
@@ -39,23 +39,42 @@ pub enum EnrolError {
     State(#[from] StateError),
 }
 
-/// The identity on disk, or a new one for the join token. A start that did not hear the answer may be repeated with the
-/// same join token: the key was saved before it was spent.
+/// The identity on disk while it is good, otherwise a new one for the join token. A start that did not hear the answer may
+/// be repeated with the same join token: the key was saved before it was spent.
+///
+/// Without a join token, an agent whose certificate has ended starts all the same: it may have cached keys.
 pub(crate) async fn identity(
     dir: &StateDir,
     join_token: Option<&str>,
 ) -> Result<(KeyPair, Enrolled), EnrolError> {
-    if let Some(enrolled) = Enrolled::load(dir)? {
-        if join_token.is_some() {
-            info!(service = %enrolled.service, "already enrolled: the join token is not needed, and was not used");
-        }
-        return Ok((load_or_make_key(dir)?, enrolled));
+    let key = load_key(dir)?;
+    let Some(former) = Enrolled::load(dir)? else {
+        let join_token = JoinToken::parse(join_token.ok_or(EnrolError::NoJoinToken)?)?;
+        let key = key.map_or_else(|| make_key(dir), Ok)?;
+        let enrolled = enrol(&join_token, &key).await?;
+        enrolled.save(dir)?;
+        info!(service = %enrolled.service, agent_id = enrolled.agent_id, "enrolled");
+        return Ok((key, enrolled));
+    };
+    let key = key.ok_or_else(|| StateError::NoKey(dir.path(KEY)))?;
+    let Some(join_token) = join_token else {
+        return Ok((key, former));
+    };
+    if !former.has_ended(unix_seconds()) {
+        info!(service = %former.service, "already enrolled: the join token is not needed, and was not used");
+        return Ok((key, former));
     }
-    let join_token = JoinToken::parse(join_token.ok_or(EnrolError::NoJoinToken)?)?;
-    let key = load_or_make_key(dir)?;
-    let enrolled = enrol(&join_token, &key).await?;
+    info!("the certificate ended: enrolling again with the join token");
+    let enrolled = enrol(&JoinToken::parse(join_token)?, &key).await?;
+    if enrolled.service != former.service {
+        return Err(BadIdentity::OtherService {
+            offered: enrolled.service,
+            own: former.service,
+        }
+        .into());
+    }
     enrolled.save(dir)?;
-    info!(service = %enrolled.service, agent_id = enrolled.agent_id, "enrolled");
+    info!(service = %enrolled.service, agent_id = enrolled.agent_id, "enrolled again");
     Ok((key, enrolled))
 }
 

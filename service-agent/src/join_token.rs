@@ -1,45 +1,41 @@
 //! The join token's text: from a file or from standard input, never from a flag.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::Path;
 
-use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-/// Longer than any join token.
-const MAX_TEXT: usize = 16 * 1024;
+use crate::secret_file::{self, SecretFileError};
 
-pub(crate) fn read(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    if path.as_os_str() == "-" {
-        return text(io::stdin().lock()).context("cannot read the join token from standard input");
-    }
-    let shown = path.display();
-    let file = File::open(path)
-        .map_err(|why| anyhow::anyhow!("cannot read the join token in {shown}: {why}"))?;
-    let mode = file
-        .metadata()
-        .map_or(0, |metadata| metadata.mode() & 0o7777);
-    if mode & 0o077 != 0 {
-        anyhow::bail!(
-            "the join token in {shown} can be read by others (mode {mode:04o}): chmod 600 it, and ask for a new one if that matters"
-        );
-    }
-    text(file).map_err(|why| anyhow::anyhow!("cannot read the join token in {shown}: {why}"))
+/// Longer than any join token.
+const MOST: usize = 16 * 1024;
+
+/// Why there is no join token's text.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinTokenError {
+    /// The file.
+    #[error("--join-token-file: {0}")]
+    File(#[from] SecretFileError),
+    /// Standard input.
+    #[error("cannot read the join token from standard input: {0}")]
+    StandardInput(io::Error),
+    /// It is something else.
+    #[error(
+        "the join token is not text: give what `cattery service join-token SERVICE` printed with --join-token-file FILE (- is standard input)"
+    )]
+    NotText,
 }
 
-/// Into a buffer that never grows, so that no copy stays behind.
-fn text(mut from: impl Read) -> io::Result<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(vec![0; MAX_TEXT]);
-    let mut len = 0;
-    loop {
-        match from.read(&mut bytes[len..])? {
-            0 if len == MAX_TEXT => return Err(io::Error::other("it is too long to be one")),
-            0 => break,
-            more => len += more,
-        }
-    }
-    let text = str::from_utf8(&bytes[..len]).map_err(|_| io::Error::other("it is not text"))?;
+/// Reads the text from a file, or from standard input where the path is `-`.
+///
+/// # Errors
+/// [`JoinTokenError`]: it cannot be read, others can read it too, or it is no text.
+pub fn read_join_token(path: &Path) -> Result<Zeroizing<String>, JoinTokenError> {
+    let bytes = if path.as_os_str() == "-" {
+        secret_file::read_all(io::stdin().lock(), MOST).map_err(JoinTokenError::StandardInput)?
+    } else {
+        secret_file::read(path, MOST)?
+    };
+    let text = str::from_utf8(&bytes).map_err(|_| JoinTokenError::NotText)?;
     Ok(Zeroizing::new(text.to_owned()))
 }

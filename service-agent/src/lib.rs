@@ -34,6 +34,7 @@ mod enrol;
 mod facts;
 mod grpc;
 mod http;
+mod join_token;
 mod keys;
 mod link;
 mod mint;
@@ -41,6 +42,7 @@ mod once;
 mod readiness;
 mod refresh;
 mod renew;
+mod secret_file;
 mod socket;
 mod state;
 mod verdict;
@@ -51,6 +53,8 @@ pub use config::{
     CacheConfig, Config, ConfigError, HeaderFacts, LogConfig, LogFormat, Overrides, Peers, Setting,
 };
 pub use enrol::EnrolError;
+pub use join_token::{JoinTokenError, read_join_token};
 pub use link::LinkError;
+pub use secret_file::SecretFileError;
 pub use socket::SocketError;
 pub use state::{BadIdentity, StateError};

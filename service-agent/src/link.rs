@@ -13,7 +13,11 @@ use v1::enrollment_client::EnrollmentClient;
 use v1::service_keys_client::ServiceKeysClient;
 use v1::user_keys_client::UserKeysClient;
 
+use crate::clock::unix_seconds;
 use crate::state::{BadIdentity, Enrolled, StateDir, StateError};
+
+/// Many users with least versions make a long answer.
+const MAX_KEYS_ANSWER: usize = 64 * 1024 * 1024;
 
 /// A call to the authorities that came to nothing: one line for people.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +26,7 @@ pub(crate) struct CallError(pub(crate) String);
 
 /// The connection of one certificate and one trust bundle.
 struct Session {
-    enrolled: Enrolled,
+    enrolled: Arc<Enrolled>,
     connector: Connector,
     channel: Channel,
 }
@@ -67,8 +71,8 @@ impl Link {
         })
     }
 
-    pub(crate) fn enrolled(&self) -> Enrolled {
-        self.session.load().enrolled.clone()
+    pub(crate) fn enrolled(&self) -> Arc<Enrolled> {
+        Arc::clone(&self.session.load().enrolled)
     }
 
     pub(crate) async fn service_keys(
@@ -79,7 +83,8 @@ impl Link {
         let request = v1::GetServiceKeysRequest {
             receiver_public_key,
         };
-        let mut client = ServiceKeysClient::new(session.channel.clone());
+        let mut client = ServiceKeysClient::new(session.channel.clone())
+            .max_decoding_message_size(MAX_KEYS_ANSWER);
         let response = client.get_service_keys(request).await;
         session.explained(response)
     }
@@ -140,7 +145,7 @@ impl Link {
 
     fn change(&self, change: impl FnOnce(&mut Enrolled)) -> Result<(), LinkError> {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut enrolled = self.enrolled();
+        let mut enrolled = Enrolled::clone(&self.enrolled());
         change(&mut enrolled);
         let session = Session::new(&self.key, enrolled)?; // what cannot be used is not saved
         session.enrolled.save(&self.dir)?;
@@ -159,16 +164,23 @@ impl Session {
         let addresses = enrolled.cluster.addresses.clone();
         let connector = Connector::new(addresses, &trust, Some(&identity))?;
         Ok(Self {
-            enrolled,
+            enrolled: Arc::new(enrolled),
             channel: connector.channel(),
             connector,
         })
     }
 
     fn explained<T>(&self, response: tonic::Result<tonic::Response<T>>) -> Result<T, CallError> {
-        match response {
-            Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(CallError(self.connector.explain(&status))),
-        }
+        let status = match response {
+            Ok(response) => return Ok(response.into_inner()),
+            Err(status) => status,
+        };
+        let why = self.connector.explain(&status);
+        Err(CallError(if self.enrolled.has_ended(unix_seconds()) {
+            let remedy = self.enrolled.remedy();
+            format!("the certificate ended: {remedy} (the authority: {why})")
+        } else {
+            why
+        }))
     }
 }

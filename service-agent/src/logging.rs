@@ -17,6 +17,7 @@ const DEFAULT: &str = "info";
 /// The filter cannot be read.
 pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<()> {
     let text = std::env::var("RUST_LOG").ok();
+    let text = text.filter(|text| !text.trim().is_empty());
     let text = text
         .as_deref()
         .or(config.level.as_deref())

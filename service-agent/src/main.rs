@@ -2,23 +2,33 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod join_token;
 mod logging;
 mod status;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use args::{Cli, Command, ConfigCommand, Run, Settings};
-use cattery_agent::{App, Config, LogConfig, Overrides, Running};
+use cattery_agent::{App, Config, LogConfig, Overrides, Running, read_join_token};
 use clap::Parser as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Wrong usage, as sysexits.h has it.
 const EX_USAGE: u8 = 64;
+/// How long a blocking call, on a name server say, may hold up the end.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    if let Some(prefix) = args::secret_in(std::env::args_os().skip(1)) {
+        complain(&format!(
+            "an argument holds `{prefix}…`, and everybody on this machine can read arguments: put it in a file of mode 0600 and \
+             give that file's name, or `-` and the secret on standard input; replace it if that matters"
+        ));
+        return ExitCode::from(EX_USAGE);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -30,10 +40,15 @@ fn main() -> ExitCode {
     match carry_out(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "cattery-agent: {error}");
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+fn complain(line: &str) {
+    // A closed stream leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "cattery-agent: {line}");
 }
 
 fn carry_out(command: Command) -> anyhow::Result<()> {
@@ -48,6 +63,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
             command: ConfigCommand::Check(settings),
         } => {
             let (config, _) = read(&settings)?;
+            config.check_files()?;
             say(&format!(
                 "the configuration of {} is good",
                 config.dir.display()
@@ -59,13 +75,14 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
 async fn serve(run: Run) -> anyhow::Result<()> {
     let (config, log) = read(&run.settings)?;
     logging::set_up(&log)?;
+    raise_file_limit();
     let join_token = match run.join_token_file.as_deref() {
         // A unit file may name for ever what is there once.
-        Some(_) if config.is_enrolled() => {
+        Some(_) if !config.needs_join_token() => {
             info!("already enrolled: the join token is not needed, and was not read");
             None
         }
-        file => file.map(join_token::read).transpose()?,
+        file => file.map(read_join_token).transpose()?,
     };
     // Not before: while standard input is waited for, a signal ends the program by itself.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -87,6 +104,15 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     match broken {
         None => Ok(()),
         Some(why) => anyhow::bail!("stopped: {why}"),
+    }
+}
+
+/// Every connection is a file, and the usual limit of 1,024 is one for programs of another age.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -112,8 +138,10 @@ fn say(line: &str) -> anyhow::Result<()> {
 }
 
 fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(work)
+        .build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WAIT);
+    done
 }

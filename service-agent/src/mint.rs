@@ -1,14 +1,13 @@
 //! Signing as this service: leases of its own user keys, renewed in the background.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use cattery_core::{Caveat, CaveatError, MintError, ServiceName, TokenSpec, UserKey};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_USER_KEY, ReceiverKey};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 use v1::issued_key::Result as Issued;
@@ -28,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(15);
 const LEAST_LEFT: u64 = 2;
 
 /// Why there is no token.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum MintRefused {
     /// The request cannot be read.
     #[error("{0}")]
@@ -49,34 +48,70 @@ pub(crate) enum MintRefused {
     NoKey(String),
 }
 
-/// One lease, replaced when it is renewed.
+/// One fetch, which any number of callers wait for.
+type Attempt = OnceCell<Result<Arc<UserKey>, MintRefused>>;
+
+/// The leases that were asked for so far, by service, and the fetches that are under way.
 #[derive(Default)]
+pub(crate) struct Leases(std::sync::Mutex<Known>);
+
 struct Lease {
-    key: ArcSwapOption<UserKey>,
-    /// One fetch at a time; whoever waited looks again first.
-    fetching: Mutex<()>,
+    key: Arc<UserKey>,
+    /// Whether a task renews it.
+    renews: bool,
 }
 
-/// The leases that were asked for so far, by service.
 #[derive(Default)]
-pub(crate) struct Leases(std::sync::Mutex<HashMap<ServiceName, Arc<Lease>>>);
+struct Known {
+    leases: HashMap<ServiceName, Lease>,
+    /// Each one is its callers': it goes when the last of them does.
+    attempts: HashMap<ServiceName, Weak<Attempt>>,
+}
 
 impl Leases {
-    fn find(&self, audience: &ServiceName) -> Option<Arc<Lease>> {
-        self.lock().get(audience).cloned()
+    fn usable(&self, audience: &ServiceName, now: u64) -> Option<Arc<UserKey>> {
+        let known = self.lock();
+        let key = &known.leases.get(audience)?.key;
+        (key.id().expires_at > now.saturating_add(LEAST_LEFT)).then(|| Arc::clone(key))
     }
 
-    /// Keeps a lease that has a key. Whether it is the first one for this service.
-    fn keep(&self, audience: &ServiceName, lease: &Arc<Lease>) -> bool {
-        let mut leases = self.lock();
-        if leases.contains_key(audience) || leases.len() >= MAX_LEASES {
-            return false;
+    /// The attempt that is under way for this service, or a new one.
+    fn attempt(&self, audience: &ServiceName) -> Arc<Attempt> {
+        let mut known = self.lock();
+        if let Some(attempt) = known.attempts.get(audience).and_then(Weak::upgrade) {
+            return attempt;
         }
-        leases.insert(audience.clone(), Arc::clone(lease));
-        true
+        known
+            .attempts
+            .retain(|_, attempt| attempt.strong_count() > 0);
+        let attempt = Arc::new(Attempt::new());
+        known
+            .attempts
+            .insert(audience.clone(), Arc::downgrade(&attempt));
+        attempt
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServiceName, Arc<Lease>>> {
+    /// Keeps a key, as long as there is room.
+    fn keep(&self, audience: &ServiceName, key: &Arc<UserKey>) {
+        let leases = &mut self.lock().leases;
+        let (key, has_room) = (Arc::clone(key), leases.len() < MAX_LEASES);
+        if let Some(lease) = leases.get_mut(audience) {
+            lease.key = key;
+        } else if has_room {
+            let renews = false;
+            leases.insert(audience.clone(), Lease { key, renews });
+        }
+    }
+
+    /// Whether the caller is the one to renew this lease from now on.
+    fn take_on(&self, audience: &ServiceName) -> bool {
+        let leases = &mut self.lock().leases;
+        leases
+            .get_mut(audience)
+            .is_some_and(|lease| !std::mem::replace(&mut lease.renews, true))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -103,26 +138,27 @@ impl Agent {
         self: &Arc<Self>,
         audience: &ServiceName,
     ) -> Result<Arc<UserKey>, MintRefused> {
-        let known = self.leases.find(audience);
-        if let Some(key) = known
-            .as_ref()
-            .and_then(|lease| lease.usable(unix_seconds()))
-        {
+        if let Some(key) = self.leases.usable(audience, unix_seconds()) {
             return Ok(key);
         }
-        let lease = known.unwrap_or_default();
-        let _one_at_a_time = lease.fetching.lock().await;
-        if let Some(key) = lease.usable(unix_seconds()) {
-            return Ok(key);
-        }
-        let key = Arc::new(self.fetch(audience).await?);
-        lease.key.store(Some(Arc::clone(&key)));
-        if self.leases.keep(audience, &lease) {
+        let key = self.fetched(audience).await?;
+        if self.leases.take_on(audience) {
             info!(%audience, "signing as this service for another");
-            let agent = Arc::downgrade(self);
-            tokio::spawn(renew(agent, audience.clone(), Arc::downgrade(&lease)));
+            let expires_at = key.id().expires_at;
+            tokio::spawn(renew(Arc::downgrade(self), audience.clone(), expires_at));
         }
         Ok(key)
+    }
+
+    /// Fetches a key and keeps it, once for all who ask at the same time.
+    async fn fetched(&self, audience: &ServiceName) -> Result<Arc<UserKey>, MintRefused> {
+        let attempt = self.leases.attempt(audience);
+        let fetch = async || {
+            let key = Arc::new(self.fetch(audience).await?);
+            self.leases.keep(audience, &key);
+            Ok(key)
+        };
+        attempt.get_or_init(fetch).await.clone()
     }
 
     async fn fetch(&self, audience: &ServiceName) -> Result<UserKey, MintRefused> {
@@ -154,31 +190,18 @@ impl Agent {
     }
 }
 
-impl Lease {
-    fn usable(&self, now: u64) -> Option<Arc<UserKey>> {
-        let key = self.key.load_full()?;
-        (key.id().expires_at > now.saturating_add(LEAST_LEFT)).then_some(key)
-    }
-}
-
-/// Renews one lease at half its life, for as long as the agent and the lease are there.
-async fn renew(
-    agent: std::sync::Weak<Agent>,
-    audience: ServiceName,
-    lease: std::sync::Weak<Lease>,
-) {
-    let mut wait = half_life(&lease);
+/// Renews one lease at half its life, for as long as the agent is there.
+async fn renew(agent: Weak<Agent>, audience: ServiceName, expires_at: u64) {
+    let mut wait = half_life(expires_at);
     loop {
         sleep(jittered(wait)).await;
-        let (Some(agent), Some(lease_now)) = (agent.upgrade(), lease.upgrade()) else {
+        let Some(agent) = agent.upgrade() else {
             return;
         };
-        let _one_at_a_time = lease_now.fetching.lock().await;
-        match agent.fetch(&audience).await {
+        match agent.fetched(&audience).await {
             Ok(key) => {
                 debug!(%audience, "renewed a lease");
-                lease_now.key.store(Some(Arc::new(key)));
-                wait = half_life(&lease);
+                wait = half_life(key.id().expires_at);
             }
             Err(error) => {
                 warn!(%audience, %error, "cannot renew a lease");
@@ -188,9 +211,8 @@ async fn renew(
     }
 }
 
-fn half_life(lease: &std::sync::Weak<Lease>) -> Duration {
-    let key = lease.upgrade().and_then(|lease| lease.key.load_full());
-    let left = key.map_or(0, |key| key.id().expires_at.saturating_sub(unix_seconds()));
+fn half_life(expires_at: u64) -> Duration {
+    let left = expires_at.saturating_sub(unix_seconds());
     Duration::from_secs(left / 2).max(Duration::from_secs(1))
 }
 

@@ -23,7 +23,7 @@ impl Agent {
         let (budget, left) = (self.contact.budget(), self.contact.left(now));
         let gone = self.contact.elapsed(now);
         if self.keys.load().is_none() {
-            notes.push("no keys yet: no authority has answered since the start".to_owned());
+            notes.push("no keys yet: no authority has given any since the start".to_owned());
         } else if left.is_zero() {
             notes.push(format!(
                 "the outage budget is used up: no authority has answered for {}, and the budget is {}",
@@ -50,8 +50,8 @@ impl Agent {
             ));
         }
         let enrolled = self.link.enrolled();
-        if enrolled.not_after <= now.wall {
-            notes.push("the certificate has ended: no authority will give keys to it".to_owned());
+        if enrolled.has_ended(now.wall) {
+            notes.push(format!("the certificate ended: {}", enrolled.remedy()));
         }
         notes
     }
@@ -76,11 +76,11 @@ impl Agent {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         v1::GetStatusResponse {
             service: self.service.to_string(),
-            agent_id: enrolled.agent_id,
+            agent_id: enrolled.agent_id.clone(),
             ready: self.is_ready(now),
             notes: self.notes(now),
             epochs: epochs.unwrap_or_default(),
-            last_contact_seconds: self.contact.elapsed(now).unwrap_or_default().as_secs(),
+            last_contact_seconds: self.contact.elapsed(now).map(|gone| gone.as_secs()),
             outage_budget_seconds: self.contact.budget().as_secs(),
             outage_budget_left_seconds: self.contact.left(now).as_secs(),
             certificate_not_after: enrolled.not_after,

@@ -1,12 +1,16 @@
 //! Keeping the keys fresh: asks on a period, and sooner when a token of a newer epoch comes in.
 
+mod pace;
+
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cattery_proto::v1;
 use cattery_sdk::sealing::{ReceiverKey, SealingError};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::agent::Agent;
@@ -15,17 +19,12 @@ use crate::clock::{Moment, jittered, unix_millis};
 use crate::keys::{KeySet, Rejected, accept};
 use crate::link::CallError;
 use crate::state::{Mark, StateDir, StateError};
+use pace::Pace;
 
-/// Least time between two attempts.
-const LEAST_PERIOD: Duration = Duration::from_secs(1);
-/// Least time before an attempt that tokens ask for, however many do: anyone can name an epoch that does not exist.
-const FORCED_PERIOD: Duration = Duration::from_secs(2);
-/// An authority that asks for less contact than this asks for a revocation that comes late.
-const GREATEST_PERIOD: Duration = Duration::from_secs(300);
 /// One attempt; the next one tries other addresses first.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// An agent that is cut off finds its way back within this.
-const GREATEST_BACKOFF: Duration = Duration::from_secs(30);
+/// How long cached keys wait for fresh ones; the attempt goes on.
+const CACHE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks for a refresh: any number of requests are one.
 #[derive(Default)]
@@ -47,8 +46,15 @@ enum RefreshError {
     Rejected(#[from] Rejected),
     #[error(transparent)]
     Receiver(#[from] SealingError),
-    #[error(transparent)]
-    State(#[from] StateError),
+}
+
+/// An authority's answer, not yet believed.
+struct Answer {
+    response: v1::GetServiceKeysResponse,
+    receiver: ReceiverKey,
+    /// When it was asked for.
+    asked: Moment,
+    clock_difference_ms: i64,
 }
 
 /// The task that keeps the keys fresh.
@@ -56,7 +62,10 @@ pub(crate) struct Refresher {
     agent: Arc<Agent>,
     dir: StateDir,
     seen: Mark,
+    /// How much of `seen` is on disk.
+    saved: Mark,
     cache: Option<Cache>,
+    pace: Pace,
 }
 
 impl Refresher {
@@ -65,103 +74,126 @@ impl Refresher {
         dir: StateDir,
         cache: Option<Cache>,
     ) -> Result<Self, StateError> {
+        let saved = Mark::load(&dir)?;
         Ok(Self {
-            seen: Mark::load(&dir)?,
             agent,
             dir,
+            seen: saved,
+            saved,
             cache,
+            pace: Pace::new(),
         })
     }
 
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
-        let mut failures = 0;
+        let mut was_forced = false;
         loop {
             let began = Instant::now();
-            let wait = match self.attempt().await {
-                Ok(period) => {
-                    failures = 0;
-                    jittered(period)
-                }
-                Err(error) => {
-                    self.failed(&error, failures);
-                    failures += 1;
-                    jittered(backoff(failures))
+            let attempt = self.attempt().await;
+            let news = matches!(attempt, Ok((_, true)));
+            self.pace.brought(news, was_forced);
+            let wait = match attempt {
+                Ok((refresh_after_seconds, _)) => self.succeeded(refresh_after_seconds),
+                Err(error) => self.failed(&error),
+            };
+            let due = Instant::now() + jittered(wait);
+            let forced = began + self.pace.gap();
+            was_forced = tokio::select! {
+                () = sleep_until(due) => false,
+                () = self.agent.refresh.0.notified() => {
+                    sleep_until(due.min(forced)).await;
+                    forced < due
                 }
             };
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = self.agent.refresh.0.notified() => sleep_until(began + FORCED_PERIOD).await,
+        }
+    }
+
+    /// Asks once. Gives when the authority wants to be asked again, in seconds, and whether there was news.
+    async fn attempt(&mut self) -> Result<(u32, bool), RefreshError> {
+        let agent = Arc::clone(&self.agent);
+        let mut asking = pin!(timeout(ATTEMPT_TIMEOUT, ask(&agent)));
+        let answer = match timeout(CACHE_PATIENCE, &mut asking).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.use_cache();
+                asking.await
             }
-        }
-    }
-
-    /// Asks once. Gives how long to wait before the next time.
-    async fn attempt(&mut self) -> Result<Duration, RefreshError> {
-        let receiver = ReceiverKey::generate()?;
-        let asked = Moment::now();
-        let asked_ms = unix_millis();
-        let call = self.agent.link.service_keys(receiver.public_key());
-        let response = timeout(ATTEMPT_TIMEOUT, call)
-            .await
-            .map_err(|_| RefreshError::Timeout)??;
-        let set = accept(&response, &receiver, &self.agent.service, self.seen)?;
-        self.remember(&set)?;
-        self.publish(&Arc::new(set), asked);
-        let middle = asked_ms.midpoint(unix_millis());
-        let difference = i128::from(response.server_time_ms) - i128::from(middle);
-        let difference = i64::try_from(difference).unwrap_or(i64::MAX);
-        self.agent
-            .clock_difference_ms
-            .store(difference, Ordering::Relaxed);
-        self.agent.link.learn(response.cluster);
-        let period = Duration::from_secs(response.refresh_after_seconds.into());
-        Ok(period.clamp(LEAST_PERIOD, GREATEST_PERIOD))
-    }
-
-    /// Before the set is used: a restart must not believe less than this life did.
-    fn remember(&mut self, set: &KeySet) -> Result<(), StateError> {
-        let mark = set.mark();
-        if mark > self.seen {
-            mark.save(&self.dir)?;
-            self.seen = mark;
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self, set: &Arc<KeySet>, asked: Moment) {
-        let former = self.agent.keys.swap(Some(Arc::clone(set)));
-        self.agent.contact.heard(asked);
-        let is_news = former.as_ref().is_none_or(|former| !former.says_as(set));
+        };
+        let answer = answer.map_err(|_| RefreshError::Timeout)??;
+        let former = agent.keys.load_full();
+        let set = accept(
+            &answer.response,
+            &answer.receiver,
+            &agent.service,
+            self.seen,
+            former.as_deref(),
+        )?;
+        let news = former.as_ref().is_none_or(|former| !former.says_as(&set));
         if former.is_none_or(|former| former.held() != set.held()) {
             let epochs: Vec<_> = set.held().iter().map(|held| held.epoch).collect();
             info!(?epochs, "holding the keys of these epochs");
         }
+        self.remember(&set, answer.asked, news);
+        agent.keys.store(Some(Arc::new(set)));
+        agent.contact.heard(answer.asked);
+        agent
+            .clock_difference_ms
+            .store(answer.clock_difference_ms, Ordering::Relaxed);
+        agent.link.learn(answer.response.cluster);
+        Ok((answer.response.refresh_after_seconds, news))
+    }
+
+    /// Before the set is used: a restart must not believe less than this life did. A full disk is no reason to do without
+    /// the newer set, though; the next attempt tries again.
+    fn remember(&mut self, set: &KeySet, asked: Moment, news: bool) {
+        self.seen = self.seen.max(set.mark());
+        if self.seen > self.saved {
+            match self.seen.save(&self.dir) {
+                Ok(()) => self.saved = self.seen,
+                Err(error) => {
+                    warn!(%error, "cannot save what was seen: a restart would believe an authority that fell back");
+                }
+            }
+        }
         if let Some(cache) = &mut self.cache
-            && let Err(error) = cache.save(set, asked, is_news)
+            && let Err(error) = cache.save(set, asked, news)
         {
             warn!(%error, "the cache of keys is not up to date: a restart without an authority may find no keys");
         }
     }
 
-    fn failed(&mut self, error: &RefreshError, failures: u32) {
-        self.agent.contact.failed();
-        if failures == 0 {
-            warn!(%error, "cannot refresh keys");
-        } else {
-            debug!(%error, failures, "still cannot refresh keys");
+    fn succeeded(&mut self, refresh_after_seconds: u32) -> Duration {
+        let (wait, is_back) = self.pace.succeeded(refresh_after_seconds);
+        if is_back {
+            info!("reached an authority again");
         }
-        if self.agent.keys.load().is_none() {
-            self.use_cache();
-        }
+        wait
     }
 
+    fn failed(&mut self, error: &RefreshError) -> Duration {
+        self.agent.contact.failed();
+        let (wait, is_first) = self.pace.failed();
+        if is_first {
+            warn!(%error, "cannot refresh keys");
+        } else {
+            debug!(%error, "still cannot refresh keys");
+        }
+        self.use_cache();
+        wait
+    }
+
+    /// Where there are no keys yet.
     fn use_cache(&mut self) {
         let Some(cache) = &self.cache else { return };
+        if self.agent.keys.load().is_some() {
+            return;
+        }
         let now = Moment::now();
         match cache.load(now.wall) {
             Ok(Some(cached)) if cached.set.mark() >= self.seen => {
                 self.agent.contact.remembered(now, cached.since_contact);
+                self.agent.contact.failed();
                 self.agent.keys.store(Some(Arc::new(cached.set)));
                 info!(since_contact = ?cached.since_contact, "no authority answers: using the cached keys");
             }
@@ -174,8 +206,16 @@ impl Refresher {
     }
 }
 
-/// 1 s, 2 s, 4 s, … up to [`GREATEST_BACKOFF`].
-fn backoff(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(8);
-    (LEAST_PERIOD * 2_u32.pow(doublings)).min(GREATEST_BACKOFF)
+async fn ask(agent: &Agent) -> Result<Answer, RefreshError> {
+    let receiver = ReceiverKey::generate()?;
+    let (asked, asked_ms) = (Moment::now(), unix_millis());
+    let response = agent.link.service_keys(receiver.public_key()).await?;
+    let middle = asked_ms.midpoint(unix_millis());
+    let difference = i128::from(response.server_time_ms) - i128::from(middle);
+    Ok(Answer {
+        response,
+        receiver,
+        asked,
+        clock_difference_ms: i64::try_from(difference).unwrap_or(i64::MAX),
+    })
 }

@@ -55,7 +55,10 @@ fn text(status: &v1::GetStatusResponse) -> Result<String, std::fmt::Error> {
         status.outage_budget_left_seconds,
         status.outage_budget_seconds,
     );
-    writeln!(out, "last contact   {} s ago", status.last_contact_seconds)?;
+    match status.last_contact_seconds {
+        Some(seconds) => writeln!(out, "last contact   {seconds} s ago")?,
+        None => writeln!(out, "last contact   never")?,
+    }
     writeln!(out, "outage budget  {left} s left of {budget} s")?;
     let difference = status.clock_difference_ms;
     let word = if difference < 0 { "ahead of" } else { "behind" };

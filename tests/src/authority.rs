@@ -4,9 +4,10 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{cli::Cli, ports, process::Process, programs::Program, wait};
 
@@ -60,12 +61,23 @@ impl Authority {
     /// Changes `authority.toml`.
     ///
     /// # Errors
-    /// Where it cannot be read or written.
+    /// Where it cannot be read or written, or nothing changes.
     pub fn edit(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
         let path = self.dir.join("authority.toml");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        fs::write(&path, change(&text))?;
+        let changed = change(&text);
+        ensure!(changed != text, "nothing changes in {text}");
+        fs::write(&path, changed)?;
         Ok(())
+    }
+
+    /// Agents ask for news every second, from its next start on.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    pub fn refresh_each_second(&self) -> Result<()> {
+        let of = |seconds| format!("service_refresh_interval = \"{seconds}s\"");
+        self.edit(|text| text.replace(&of(30), &of(1)))
     }
 
     /// Starts it, and waits until it listens.
@@ -73,7 +85,15 @@ impl Authority {
     /// # Errors
     /// Where it ends instead.
     pub fn start(&mut self) -> Result<()> {
-        self.spawn()?;
+        self.start_as(self.command()?)
+    }
+
+    /// Starts a command in place of the usual one, and waits until it listens.
+    ///
+    /// # Errors
+    /// Where it ends instead.
+    pub fn start_as(&mut self, command: Command) -> Result<()> {
+        self.process = Some(Process::start("authority", command, &self.logs, None)?);
         let addr = self.addr;
         let process = self.process.as_mut().context("just started")?;
         wait::until("the authority listens", || {
@@ -87,11 +107,15 @@ impl Authority {
     /// # Errors
     /// Where there is no such program.
     pub fn spawn(&mut self) -> Result<()> {
-        let mut command = Program::Authority.command()?;
-        command.arg("run").arg("--dir").arg(&self.dir);
-        command.env("RUST_LOG", "trace");
+        let command = self.command()?;
         self.process = Some(Process::start("authority", command, &self.logs, None)?);
         Ok(())
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = Program::Authority.command()?;
+        command.arg("run").arg("--dir").arg(&self.dir);
+        Ok(command)
     }
 
     /// kill -9.

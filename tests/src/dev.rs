@@ -21,9 +21,19 @@ impl Dev {
     /// # Errors
     /// Where it ends instead.
     pub fn start(folder: &Path) -> Result<Self> {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same, with more options.
+    ///
+    /// # Errors
+    /// Where it ends instead.
+    pub fn start_with(folder: &Path, options: &[&str]) -> Result<Self> {
         let mut command = Program::Cli.command()?;
         command
-            .args(["--output", "json", "dev"])
+            .args(["--output", "json"])
+            .args(options)
+            .arg("dev")
             .env("HOME", folder)
             .env("TMPDIR", folder);
         let mut process = Process::start("dev", command, &folder.join("logs"), None)?;

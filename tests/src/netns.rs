@@ -1,14 +1,8 @@
 //! A network namespace that is joined to ours by one virtual cable, which can be cut.
 
-use std::{
-    net::Ipv4Addr,
-    process::Command,
-    sync::atomic::{AtomicU8, Ordering},
-};
+use std::{net::Ipv4Addr, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-
-static COUNT: AtomicU8 = AtomicU8::new(0);
 
 /// The namespace. Dropped, it is gone with its cable.
 pub struct Namespace {
@@ -26,17 +20,15 @@ impl Namespace {
     /// # Errors
     /// Where `ip` is missing or not allowed.
     pub fn new() -> Result<Self> {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let id = std::process::id();
-        let [.., high, low] = id.to_be_bytes();
+        // Another run may have been killed and left its own.
+        let [net, high, low, ..] = rand::random::<u32>().to_be_bytes();
+        let id = rand::random::<u32>();
         // 198.18.0.0/15 is set aside for tests of network devices (RFC 2544): nobody routes it.
-        let (host, inside) = (
-            Ipv4Addr::new(198, 18 + (count & 1), high, low & 0xfc | 1),
-            Ipv4Addr::new(198, 18 + (count & 1), high, low & 0xfc | 2),
-        );
+        let address = |last| Ipv4Addr::new(198, 18 + (net & 1), high, low & 0xfc | last);
+        let (host, inside) = (address(1), address(2));
         let namespace = Self {
-            name: format!("cattery-{id}-{count}"),
-            cable: format!("cat{id}x{count}"),
+            name: format!("cattery-{id:08x}"),
+            cable: format!("cat{id:08x}"),
             host,
             inside,
         };
@@ -84,8 +76,10 @@ impl Namespace {
     /// Where one is.
     pub fn cut(&self) -> Result<()> {
         ip(&["link", "del", &self.cable])?;
-        let routes = ip(&["-n", &self.name, "route", "show"])?;
-        ensure!(routes.trim().is_empty(), "routes are left: {routes}");
+        for family in ["-4", "-6"] {
+            let routes = ip(&[family, "-n", &self.name, "route", "show"])?;
+            ensure!(routes.trim().is_empty(), "routes are left: {routes}");
+        }
         let links = ip(&["-n", &self.name, "-o", "link", "show"])?;
         ensure!(
             links

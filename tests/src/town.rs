@@ -13,6 +13,26 @@ use crate::{
     cli::Cli,
 };
 
+/// What a story wants otherwise than usual.
+pub struct Setting {
+    /// The agent's `agent.toml`.
+    pub agent: String,
+    /// Whether the authority tells agents to ask for news every second, not every thirty.
+    pub refresh_each_second: bool,
+    /// Options of every command of both homes.
+    pub options: Vec<String>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            agent: agent::CONFIG.to_owned(),
+            refresh_each_second: false,
+            options: Vec::new(),
+        }
+    }
+}
+
 /// All of it, in a folder that goes when it does.
 pub struct Town {
     /// The authority, running.
@@ -36,22 +56,29 @@ impl Town {
     /// # Errors
     /// Where a step fails.
     pub fn new() -> Result<Self> {
-        Self::with(agent::CONFIG)
+        Self::with(&Setting::default())
     }
 
-    /// With an `agent.toml` of one's own.
+    /// With settings of one's own.
     ///
     /// # Errors
     /// Where a step fails.
-    pub fn with(agent_config: &str) -> Result<Self> {
+    pub fn with(setting: &Setting) -> Result<Self> {
         let folder = Folder::new()?;
-        let admin = Cli::new(folder.path(), "admin");
+        let home = |name| Cli {
+            options: setting.options.clone(),
+            ..Cli::new(folder.path(), name)
+        };
+        let admin = home("admin");
         let mut authority = Authority::init(folder.path(), &admin)?;
+        if setting.refresh_each_second {
+            authority.refresh_each_second()?;
+        }
         authority.start()?;
-        let mut agent = Agent::new(folder.path(), "agent", agent_config)?;
+        let mut agent = Agent::new(folder.path(), "agent", &setting.agent)?;
         let join_token = admit(&admin, "photos")?;
         agent.start(Some(&join_token))?;
-        let alice = Cli::new(folder.path(), "alice");
+        let alice = home("alice");
         let api_key = welcome(&admin, &alice, "alice", "photos")?;
         Ok(Self {
             authority,

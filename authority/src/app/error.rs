@@ -59,6 +59,16 @@ pub enum StartError {
         /// What the system answered.
         source: io::Error,
     },
+    /// The host that is to be listened on is not known.
+    #[error(
+        "no address is known for the host in `{address}`: correct `listen` in authority.toml, or --listen; 0.0.0.0 is all of this machine's"
+    )]
+    Resolve {
+        /// As configured.
+        address: String,
+        /// What the system answered.
+        source: io::Error,
+    },
     /// Clients cannot be told where the authority is.
     #[error(
         "authority.toml listens on {listen}, which is no address to connect to: list in `addresses` where others reach this authority"
@@ -83,7 +93,7 @@ pub enum StartError {
         most: usize,
     },
     /// A file in the directory cannot be written.
-    #[error("cannot make {}", path.display())]
+    #[error("cannot make {}: this user needs the right to write to its folder, and space on the disk", path.display())]
     File {
         /// The file.
         path: PathBuf,

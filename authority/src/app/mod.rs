@@ -1,10 +1,12 @@
 //! Starting and stopping an authority, in a process of its own or inside another one's.
 
 mod error;
+mod health;
 mod identity;
 mod listen;
 mod open;
 mod socket;
+mod sweep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use crate::rpc::{UnsealService, serve_local};
 use crate::seal::{KeyFile, Passphrase};
 use open::Opener;
 
+pub use crate::tls::FILES;
 pub use error::StartError;
 pub use socket::socket_path;
 
@@ -29,6 +32,8 @@ pub const ADDRESS_FILE: &str = "authority.addr";
 
 /// How long calls that are under way may take when the authority stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long all may take to end after that. Nothing should take any time.
+const KILL: Duration = Duration::from_secs(5);
 
 /// An authority.
 pub struct App;
@@ -56,7 +61,7 @@ pub(crate) struct Stop {
 impl App {
     /// Starts the authority whose directory the configuration names. It is open when this returns, unless its store takes
     /// a passphrase and there is none yet: then it waits for [`Unseal`](cattery_proto::v1::unseal_server::Unseal) on
-    /// [`socket_path`], and its port refuses connections until then.
+    /// [`socket_path`], and its port closes every connection until then.
     ///
     /// # Errors
     /// One line that says what is wrong and what to do.
@@ -78,11 +83,15 @@ impl App {
         match (unseal, passphrase) {
             (Unseal::KeyFile(path), None) => opener.open(KeyFile::read(path)?).await?,
             (Unseal::KeyFile(_), Some(_)) => return Err(StartError::NoPassphraseNeeded),
-            (Unseal::Passphrase, Some(passphrase)) => {
-                opener.open(Passphrase::new(passphrase)).await?;
-                serve_socket(opener, &stop, &tasks)?;
+            (Unseal::Passphrase, passphrase) => {
+                // First, so that nothing is opened where it cannot be made.
+                let socket = socket::Socket::bind(opener.dir())?;
+                match passphrase {
+                    Some(passphrase) => opener.open(Passphrase::new(passphrase)).await?,
+                    None => opener.stay_sealed().await,
+                }
+                serve_socket(socket, opener, &stop, &tasks);
             }
-            (Unseal::Passphrase, None) => serve_socket(opener, &stop, &tasks)?,
         }
         Ok(Running {
             local_addr,
@@ -94,8 +103,7 @@ impl App {
     }
 }
 
-fn serve_socket(opener: Opener, stop: &Stop, tasks: &TaskTracker) -> Result<(), StartError> {
-    let socket = socket::Socket::bind(opener.dir())?;
+fn serve_socket(socket: socket::Socket, opener: Opener, stop: &Stop, tasks: &TaskTracker) {
     if !*opener.watch().borrow() {
         tracing::warn!(
             socket = %socket.path().display(),
@@ -112,7 +120,6 @@ fn serve_socket(opener: Opener, stop: &Stop, tasks: &TaskTracker) -> Result<(), 
             () = stop.kill.cancelled() => {}
         }
     });
-    Ok(())
 }
 
 impl Running {
@@ -144,13 +151,30 @@ impl Running {
         if timeout(DRAIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("some calls did not end in time and are cut off");
             self.stop.kill.cancel();
-            self.tasks.wait().await;
+            if timeout(KILL, self.tasks.wait()).await.is_err() {
+                tracing::error!("something does not end, and is left behind");
+            }
         }
         tracing::info!("stopped");
     }
 }
 
 impl Stop {
+    /// Stops the authority when something ends that it cannot do without.
+    fn with(
+        &self,
+        tasks: &TaskTracker,
+        what: &'static str,
+        ended: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let stop = self.clone();
+        tasks.spawn(async move {
+            if stop.drain.run_until_cancelled(ended).await.is_some() {
+                stop.check(what, &Ok::<(), std::convert::Infallible>(()));
+            }
+        });
+    }
+
     fn check<E: std::error::Error>(&self, what: &str, result: &Result<(), E>) {
         if let Err(error) = result {
             tracing::error!(what, error = %crate::failure::chain(error), "ended");
@@ -159,5 +183,35 @@ impl Stop {
             tracing::error!(what, "ended, and the authority with it");
             self.failed.cancel();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_it_cannot_do_without_takes_it_along() {
+        let stop = Stop {
+            drain: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            failed: CancellationToken::new(),
+        };
+        let tasks = TaskTracker::new();
+        let ended = CancellationToken::new();
+        stop.with(&tasks, "the store", ended.clone().cancelled_owned());
+        assert!(!stop.failed.is_cancelled());
+        ended.cancel();
+        stop.failed.cancelled().await;
+        // At the end of its life nothing has failed.
+        let stop = Stop {
+            failed: CancellationToken::new(),
+            ..stop
+        };
+        stop.with(&tasks, "the store", std::future::pending());
+        stop.drain.cancel();
+        tasks.close();
+        tasks.wait().await;
+        assert!(!stop.failed.is_cancelled());
     }
 }

@@ -14,9 +14,9 @@ use tonic_health::server::HealthReporter;
 use zeroize::Zeroizing;
 
 use super::identity::Identity;
-use super::listen::Bound;
-use super::socket::Removed;
-use super::{ADDRESS_FILE, StartError, Stop};
+use super::listen::Port;
+use super::socket::{Removed, beside};
+use super::{ADDRESS_FILE, StartError, Stop, health, sweep};
 use crate::act::{Act, now_ms};
 use crate::audit::{Action, Audit, AuditError, Changes};
 use crate::ca::Ca;
@@ -48,7 +48,7 @@ pub(super) struct Opener {
     tasks: TaskTracker,
     local_addr: SocketAddr,
     addresses: Vec<String>,
-    bound: Mutex<Bound>,
+    port: Mutex<Port>,
     open: watch::Sender<bool>,
 }
 
@@ -61,11 +61,12 @@ impl Opener {
     ) -> Result<Self, StartError> {
         let path = config.dir.join(STORE_FILE);
         let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
-        let store: Arc<dyn Store> =
-            Arc::new(patiently(move || Embedded::open(&path), in_use).await?);
+        let store = patiently(move || Embedded::open(&path), in_use).await?;
+        stop.with(&tasks, "the store", store.ended());
+        let store: Arc<dyn Store> = Arc::new(store);
         let cluster = check_cluster(&config, &*store).await?;
-        let bound = Bound::take(&config.listen).await?;
-        let local_addr = bound.local_addr();
+        let port = Port::take(&config.listen).await?;
+        let local_addr = port.local_addr();
         // Of an authority that was killed.
         drop(Removed::new(config.dir.join(ADDRESS_FILE)));
         let health = HealthReporter::new();
@@ -79,7 +80,7 @@ impl Opener {
             stop,
             tasks,
             local_addr,
-            bound: Mutex::new(bound),
+            port: Mutex::new(port),
             open: watch::Sender::new(false),
         })
     }
@@ -96,13 +97,18 @@ impl Opener {
         &self.health
     }
 
+    /// Nobody who connects has to wait for a passphrase.
+    pub(super) async fn stay_sealed(&self) {
+        self.port.lock().await.seal(&self.tasks);
+    }
+
     pub(super) fn watch(&self) -> watch::Receiver<bool> {
         self.open.subscribe()
     }
 
     /// Unseals the store and serves. Does nothing when it is open; when it fails, it can be tried again.
     pub(super) async fn open(&self, method: impl UnsealMethod + 'static) -> Result<(), StartError> {
-        let mut bound = self.bound.lock().await;
+        let mut port = self.port.lock().await;
         if *self.open.borrow() {
             return Ok(());
         }
@@ -111,15 +117,16 @@ impl Opener {
         let ca = Ca::load(&*store, &sealer).await?;
         let changes = self.open_audit().await?;
         let audit = changes.audit().clone();
-        let marked = changes.clone();
         let identity = Identity::issue(&ca, &self.config.authority_id, &audit).await?;
         let authority = Arc::new(Authority {
-            registry: Registry::new(store.clone(), changes),
+            registry: Registry::new(store.clone(), changes.clone()),
             root_keys: RootKeys::new(store, sealer),
             config: self.config.clone(),
             cluster: self.cluster.clone(),
             addresses: self.addresses.clone(),
             certificate_not_after: identity.not_after(),
+            trouble: watch::Sender::new(false),
+            verifying: Mutex::default(),
             ca,
         });
         self.check_epochs(&authority).await?;
@@ -132,8 +139,14 @@ impl Opener {
             .field("version", env!("CARGO_PKG_VERSION"));
         audit.append(started).await?;
 
-        let listener = bound.listen()?;
-        let address_file = self.write_address()?;
+        let listener = port.open().await?;
+        let address_file = match self.write_address() {
+            Ok(file) => file,
+            Err(error) => {
+                port.wait(listener);
+                return Err(error);
+            }
+        };
         let incoming = tls::incoming(
             listener,
             identity.config(),
@@ -147,9 +160,11 @@ impl Opener {
             authority = self.config.authority_id,
             "listening on {}", self.local_addr
         );
-        self.spawn_marks(marked);
+        self.spawn_marks(changes.clone(), authority.clone());
+        self.spawn_health(changes.clone(), authority.clone());
+        self.spawn_sweeps(authority.clone());
         self.spawn_renewal(identity, authority.clone());
-        self.spawn_server(authority, incoming, address_file);
+        self.spawn_server(authority, incoming, address_file, changes);
         Ok(())
     }
 
@@ -160,7 +175,9 @@ impl Opener {
         );
         let in_use = |error: &AuditError| matches!(error, AuditError::InUse { .. });
         let (audit, dangling) = patiently(move || Audit::open(&dir, &id), in_use).await?;
+        self.stop.with(&self.tasks, "the audit log", audit.ended());
         let changes = Changes::new(self.store.clone(), audit, dangling);
+        changes.expect_alone().await?;
         if self.config.accept_audit_loss {
             changes.settle_accepting_loss(now_ms()).await?;
         } else {
@@ -180,28 +197,38 @@ impl Opener {
 
     fn write_address(&self) -> Result<Removed, StartError> {
         let path = self.config.dir.join(ADDRESS_FILE);
-        let new = path.with_extension("new");
-        std::fs::write(&new, format!("{}\n", self.local_addr))
-            .and_then(|()| std::fs::rename(&new, &path))
-            .map_err(|source| StartError::File {
+        let line = format!("{}\n", self.local_addr);
+        beside(&path, "addr.new", |new| std::fs::write(new, line)).map_err(|source| {
+            StartError::File {
                 path: path.clone(),
                 source,
-            })?;
+            }
+        })?;
         Ok(Removed::new(path))
     }
 
     /// Keeps the store's mark of the audit log young, so that a log cut short is noticed.
-    fn spawn_marks(&self, changes: Changes) {
+    fn spawn_marks(&self, changes: Changes, authority: Arc<Authority>) {
         let drain = self.stop.drain.clone();
         self.tasks.spawn(async move {
-            let mut stopping = false;
-            while !stopping {
-                stopping = timeout(MARK_INTERVAL, drain.cancelled()).await.is_ok();
-                if let Err(error) = changes.mark().await {
-                    tracing::warn!(error = %chain(&error), "cannot mark the audit log in the store");
+            while timeout(MARK_INTERVAL, drain.cancelled()).await.is_err() {
+                if !mark(&changes).await {
+                    authority.trouble.send_replace(true);
                 }
             }
         });
+    }
+
+    fn spawn_health(&self, changes: Changes, authority: Arc<Authority>) {
+        let (drain, reporter) = (self.stop.drain.clone(), self.health.clone());
+        self.tasks
+            .spawn(async move { health::keep(&reporter, &authority, &changes, &drain).await });
+    }
+
+    fn spawn_sweeps(&self, authority: Arc<Authority>) {
+        let drain = self.stop.drain.clone();
+        self.tasks
+            .spawn(async move { sweep::keep(&authority.registry, &drain).await });
     }
 
     fn spawn_renewal(&self, identity: Identity, authority: Arc<Authority>) {
@@ -223,6 +250,7 @@ impl Opener {
         authority: Arc<Authority>,
         incoming: tls::Incoming,
         address_file: Removed,
+        changes: Changes,
     ) {
         let (stop, health) = (self.stop.clone(), self.health.clone());
         self.tasks.spawn(async move {
@@ -230,9 +258,19 @@ impl Opener {
             let result = rpc::serve(authority, &health, incoming, drain).await;
             drop(address_file);
             rpc::report(&health, false).await;
+            // Of all that the last calls recorded.
+            mark(&changes).await;
             stop.check("the server", &result);
         });
     }
+}
+
+async fn mark(changes: &Changes) -> bool {
+    let marked = changes.mark(now_ms()).await;
+    if let Err(error) = &marked {
+        tracing::warn!(error = %chain(error), "cannot mark the audit log in the store");
+    }
+    marked.is_ok()
 }
 
 #[async_trait]
@@ -276,7 +314,7 @@ async fn check_cluster(config: &Config, store: &dyn Store) -> Result<ClusterReco
     let entry = entry.ok_or_else(|| StartError::NoCluster {
         dir: config.dir.clone(),
     })?;
-    let cluster = ClusterRecord::decode(&entry.value)?;
+    let cluster = ClusterRecord::decode(&entry.key, &entry.value)?;
     if cluster.format > FORMAT {
         return Err(StartError::Format {
             found: cluster.format,

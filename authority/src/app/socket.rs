@@ -31,7 +31,6 @@ impl Socket {
     /// an authority that was killed left behind: the store's lock says that there is no other one.
     pub(super) fn bind(dir: &Path) -> Result<Self, StartError> {
         let path = socket_path(dir);
-        let new = path.with_extension("new");
         let len = path.as_os_str().as_bytes().len();
         if len > MOST {
             return Err(StartError::SocketPath {
@@ -40,13 +39,12 @@ impl Socket {
                 most: MOST,
             });
         }
-        let made = remove(&new)
-            .and_then(|()| UnixListener::bind(&new))
-            .and_then(|listener| {
-                fs::set_permissions(&new, Permissions::from_mode(0o600))?;
-                fs::rename(&new, &path)?;
-                Ok(listener)
-            });
+        // An extension that is not longer than the socket's.
+        let made = beside(&path, "new", |new| {
+            let listener = UnixListener::bind(new)?;
+            fs::set_permissions(new, Permissions::from_mode(0o600))?;
+            Ok(listener)
+        });
         match made {
             Ok(listener) => Ok(Self {
                 listener,
@@ -76,6 +74,19 @@ impl Drop for Removed {
     fn drop(&mut self) {
         let _ = remove(&self.0);
     }
+}
+
+/// Makes a file under another extension, where something stale may be, and gives it its name once it is whole.
+pub(super) fn beside<T>(
+    path: &Path,
+    extension: &str,
+    make: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    let new = path.with_extension(extension);
+    remove(&new)?;
+    let made = make(&new)?;
+    fs::rename(&new, path)?;
+    Ok(made)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

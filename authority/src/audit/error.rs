@@ -18,7 +18,7 @@ pub enum AuditError {
     },
 
     /// It cannot be opened or read.
-    #[error("the audit log {} cannot be opened", path.display())]
+    #[error("the audit log {} cannot be opened or read: it and its folder have to be the running user's, on a disk that works and has space", path.display())]
     Open {
         /// The log.
         path: PathBuf,

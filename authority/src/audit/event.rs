@@ -28,8 +28,8 @@ pub enum Action {
     ClusterCreated,
     /// An authority began to serve.
     AuthorityStarted,
-    /// An authority was opened with its passphrase.
-    AuthorityUnsealed,
+    /// An authority serves again: its store or its log had failed.
+    AuthorityResumed,
     /// An authority's own certificate was issued.
     AuthorityCertificateIssued,
     /// An operator accepted that a part of the audit log is lost.
@@ -46,6 +46,8 @@ pub enum Action {
     ServiceAdded,
     /// A join token for an agent was made.
     JoinTokenCreated,
+    /// Somebody came with a join token that another key had used: one of the two may have stolen it. Once for each token.
+    JoinTokenReused,
     /// An agent enrolled.
     AgentEnrolled,
     /// A certificate was renewed.

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::record::{Body, Head};
 use super::verify::scan;
+use super::wanted::Wanted;
 use super::writer::{Append, Writer};
 use super::{AuditError, Event, Intent, OpId, Outcome, Position, VerifyReport};
+use crate::store::Revision;
 
 /// Records that may wait for the disk.
 const QUEUE: usize = 4096;
@@ -29,6 +32,7 @@ struct Inner {
     head: Arc<Mutex<Head>>,
     queue: Option<mpsc::Sender<Append>>,
     writer: Option<JoinHandle<()>>,
+    ended: CancellationToken,
 }
 
 impl Audit {
@@ -75,10 +79,10 @@ impl Audit {
         let len = file.metadata().map_err(failed)?.len() - report.torn;
         if report.torn > 0 {
             tracing::warn!(path = %path.display(), bytes = report.torn, "removing the last line of the audit log, which a crash cut off");
-            file.set_len(len)
-                .and_then(|()| file.sync_data())
-                .map_err(failed)?;
+            file.set_len(len).map_err(failed)?;
         }
+        // What a killed process left may be in memory alone, and from here on counts as written.
+        file.sync_data().map_err(failed)?;
 
         let head = Arc::new(Mutex::new(Head {
             position: report.head,
@@ -86,9 +90,16 @@ impl Audit {
         }));
         let (queue, records) = mpsc::channel(QUEUE);
         let writer = Writer::new(file, path.clone(), head.clone());
+        let ended = CancellationToken::new();
         let writer = std::thread::Builder::new()
             .name("audit".into())
-            .spawn(move || writer.run(records))
+            .spawn({
+                let panicked = ended.clone().drop_guard();
+                move || {
+                    writer.run(records);
+                    panicked.disarm();
+                }
+            })
             .map_err(failed)?;
         let inner = Inner {
             path,
@@ -96,6 +107,7 @@ impl Audit {
             head,
             queue: Some(queue),
             writer: Some(writer),
+            ended,
         };
         Ok((
             Self {
@@ -120,6 +132,11 @@ impl Audit {
         self.inner.head().position
     }
 
+    /// Returns when the thread that writes has ended before its time: nothing can be appended any more.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.inner.ended.clone().cancelled_owned()
+    }
+
     /// Whose log it is.
     #[must_use]
     pub fn authority_id(&self) -> &str {
@@ -140,12 +157,14 @@ impl Audit {
     /// [`AuditError::Open`] when it cannot be read.
     pub async fn verify(&self, mark: Option<Position>) -> Result<VerifyReport, AuditError> {
         let inner = self.inner.clone();
+        let gone = CancellationToken::new();
+        let _asked = gone.clone().drop_guard();
         let work = move || {
             // What lies beyond may be half written.
             let len = inner.head().len;
-            let log = File::open(&inner.path)?;
+            let from = File::open(&inner.path)?.take(len);
             scan(
-                BufReader::new(log.take(len)),
+                BufReader::new(Wanted { from, gone }),
                 Position::start(&inner.authority_id),
                 mark,
             )
@@ -170,8 +189,15 @@ impl Audit {
         time: u64,
         op: OpId,
         outcome: Outcome,
+        revision: Option<Revision>,
     ) -> Result<Position, AuditError> {
-        self.write(Body::Outcome { time, op, outcome }).await
+        self.write(Body::Outcome {
+            time,
+            op,
+            outcome,
+            revision,
+        })
+        .await
     }
 
     async fn write(&self, body: Body) -> Result<Position, AuditError> {

@@ -9,6 +9,7 @@ mod event;
 mod log;
 mod record;
 mod verify;
+mod wanted;
 mod writer;
 
 pub use changes::{ChangeError, Changes};

@@ -3,6 +3,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Event;
 use crate::records::Hex;
+use crate::store::Revision;
 
 /// Names one change: 16 random bytes.
 pub type OpId = Hex<16>;
@@ -71,6 +72,9 @@ pub(super) enum Body {
         time: u64,
         op: OpId,
         outcome: Outcome,
+        /// The store's at the change, if it happened.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        revision: Option<Revision>,
     },
 }
 
@@ -90,6 +94,7 @@ pub(super) struct ReadLine {
     pub(super) kind: String,
     pub(super) op: Option<OpId>,
     pub(super) action: Option<String>,
+    pub(super) revision: Option<Revision>,
 }
 
 impl Position {

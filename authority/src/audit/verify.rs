@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::record::{MAX_LINE, ReadLine};
 use super::{AuditError, Intent, OpId, Position};
+use crate::store::Revision;
 
 /// A log, checked from its first record to its last.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct VerifyReport {
     pub problem: Option<String>,
     /// Intents without an outcome, oldest first.
     pub dangling: Vec<Intent>,
+    /// The newest revision of the store that a change in it made; 0 for none.
+    pub revision: Revision,
     /// Bytes of a last line that was cut off; the next start removes them. No sign of tampering.
     pub torn: u64,
 }
@@ -49,6 +52,7 @@ pub(super) fn scan(
 ) -> io::Result<VerifyReport> {
     let mut head = start;
     let mut torn = 0;
+    let mut revision = 0;
     let mut problem = None;
     let mut marked = mark.is_none_or(|mark| mark == start);
     let mut open: HashMap<OpId, Intent> = HashMap::new();
@@ -71,7 +75,10 @@ pub(super) fn scan(
             break;
         }
         match follow(head, &line, &mut open) {
-            Ok(next) => head = next,
+            Ok((next, made)) => {
+                head = next;
+                revision = revision.max(made.unwrap_or(0));
+            }
             Err(why) => {
                 problem = Some(format!("line {}: {why}", head.seq + 1));
                 break;
@@ -102,16 +109,17 @@ pub(super) fn scan(
         head,
         problem,
         dangling,
+        revision,
         torn,
     })
 }
 
-/// The place after `line`, if it follows from `head`.
+/// The place after `line`, if it follows from `head`, and the store's revision if it says one.
 fn follow(
     head: Position,
     line: &[u8],
     open: &mut HashMap<OpId, Intent>,
-) -> Result<Position, &'static str> {
+) -> Result<(Position, Option<Revision>), &'static str> {
     let record: ReadLine = serde_json::from_slice(line).map_err(|_| "it is not a record")?;
     if record.prev != head.hash {
         return Err(
@@ -139,5 +147,5 @@ fn follow(
         ("event", None) => {}
         _ => return Err("it is not a record of a kind that this version knows"),
     }
-    Ok(Position::of(record.seq, line))
+    Ok((Position::of(record.seq, line), record.revision))
 }

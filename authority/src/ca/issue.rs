@@ -41,7 +41,7 @@ impl Validity {
         Self { now, lifetime }
     }
 
-    pub(super) fn not_before(self) -> u64 {
+    pub(crate) fn not_before(self) -> u64 {
         self.now.saturating_sub(BACKDATE)
     }
 

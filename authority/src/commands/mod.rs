@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cattery_authority::config::Config;
+use cattery_authority::seal::{SealError, passphrase_from_file, passphrase_from_standard_input};
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
@@ -79,12 +80,12 @@ impl Run {
         Ok(config)
     }
 
-    pub(crate) fn passphrase(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+    pub(crate) fn passphrase(&self) -> Result<Option<Zeroizing<String>>, SealError> {
         self.passphrase_file
             .as_deref()
             .map(|file| match file == Path::new("-") {
-                true => unseal::from_standard_input(),
-                false => unseal::from_file(file),
+                true => passphrase_from_standard_input(unseal::PROMPT),
+                false => passphrase_from_file(file),
             })
             .transpose()
     }

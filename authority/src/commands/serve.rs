@@ -1,4 +1,4 @@
-use cattery_authority::app::App;
+use cattery_authority::app::{App, FILES};
 use cattery_authority::config::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,6 +37,12 @@ fn raise_file_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "cannot raise the limit on open files");
+    }
+    let now = getrlimit(Resource::Nofile).current;
+    if let Some(files) = now.filter(|files| *files < FILES) {
+        tracing::warn!(
+            "only {files} files may be open, so fewer connections are taken: allow {FILES} (systemd: LimitNOFILE, a shell: ulimit -n)"
+        );
     }
 }
 

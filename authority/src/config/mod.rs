@@ -128,7 +128,7 @@ pub enum ConfigError {
         dir: PathBuf,
     },
     /// The file is there and cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}: it has to be a text file that this user may read", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+const TABLES: [&str; 2] = ["unseal", "log"];
+
 pub(super) struct Settings {
     table: Table,
     problems: Vec<String>,
@@ -46,7 +48,7 @@ impl Settings {
     ) -> Option<T> {
         let before = self.problems.len();
         let value = self.optional(name, read);
-        if value.is_none() && self.problems.len() == before {
+        if value.is_none() && self.problems.len() == before && !self.lies_in_no_table(name) {
             self.problems.push(format!("{name}: is missing"));
         }
         value
@@ -74,13 +76,24 @@ impl Settings {
         let unknown = |name: String| format!("{name}: there is no such setting");
         for (name, value) in self.table {
             match value {
-                Value::Table(inner) if matches!(name.as_str(), "unseal" | "log") => self
+                Value::Table(inner) if TABLES.contains(&name.as_str()) => self
                     .problems
                     .extend(inner.keys().map(|key| unknown(format!("{name}.{key}")))),
+                other if TABLES.contains(&name.as_str()) => self.problems.push(format!(
+                    "{name}: is of type {}, not a table: write [{name}] and its settings below it",
+                    other.type_str()
+                )),
                 _ => self.problems.push(unknown(name)),
             }
         }
         self.problems
+    }
+
+    /// What [`finish`](Self::finish) reports.
+    fn lies_in_no_table(&self, name: &str) -> bool {
+        name.split_once('.')
+            .and_then(|(table, _)| self.table.get(table))
+            .is_some_and(|value| !value.is_table())
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {

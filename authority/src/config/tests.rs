@@ -74,6 +74,41 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_setting_in_place_of_a_table_is_one_problem() {
+    let message = parse(&format!("cluster_id = \"{ID}\"\nunseal = \"x\"")).unwrap_err();
+    assert!(
+        message.ends_with(
+            "unseal: is of type string, not a table: write [unseal] and its settings below it"
+        ),
+        "{message}"
+    );
+    assert!(!message.contains(';'), "{message}");
+}
+
+#[test]
+fn a_host_with_colons_is_in_brackets() {
+    let with = |listen: &str| {
+        parse(&format!(
+            "cluster_id = \"{ID}\"\nlisten = \"{listen}\"\nunseal.method = \"passphrase\""
+        ))
+    };
+    for good in ["[::1]:7443", "[::]:0", "127.0.0.1:7443", "a.example:1"] {
+        assert_eq!(with(good).unwrap().listen, good);
+    }
+    for bad in [
+        "::1:7443",
+        "[::1:7443",
+        "[a]:1",
+        ":1",
+        "a b:1",
+        "http://a:1",
+        "a:65536",
+    ] {
+        assert!(with(bad).unwrap_err().contains("is not HOST:PORT"), "{bad}");
+    }
+}
+
+#[test]
 fn lengths_of_time() {
     for (text, seconds) in [
         ("90s", 90),

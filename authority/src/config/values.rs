@@ -1,5 +1,6 @@
 //! One function for each type of setting: the value, or what is wrong with it and what would be right.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
@@ -48,13 +49,20 @@ pub(super) fn host_port(value: &Value) -> Result<String, String> {
     let address = text(value)?;
     let good = address
         .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
     if !good {
         return Err(format!(
             "`{address}` is not HOST:PORT, as in `127.0.0.1:7443` or `[::]:7443`"
         ));
     }
     Ok(address)
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']),
+    }
 }
 
 pub(super) fn addresses(value: &Value) -> Result<Vec<String>, String> {

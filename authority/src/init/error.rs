@@ -45,7 +45,7 @@ pub enum InitError {
     },
 
     /// A file cannot be made.
-    #[error("cannot {what} {}", path.display())]
+    #[error("cannot {what} {}: this user needs the right to, and space on the disk; or choose another --dir", path.display())]
     File {
         /// What was tried.
         what: &'static str,

@@ -1,7 +1,8 @@
 //! The first step of a cluster's life: everything is made at once, or nothing is.
 //!
 //! All files are made in `DIR/.init` and moved into place, `authority.toml` last: no authority starts without it. An `init` that
-//! was cut off leaves nothing that starts, and the next one begins anew.
+//! was cut off leaves nothing that starts, and the next one begins anew. What only the first operator has, they keep in between
+//! ([`prepare`], then [`Prepared::finish`]): a cluster that nobody could administer never comes to be.
 
 mod error;
 mod place;
@@ -64,12 +65,46 @@ pub struct InitOutcome {
     pub operator: Identity,
 }
 
-/// Makes a cluster on the embedded store.
+/// A cluster that is made, and not in place yet. Dropped, it never comes to be.
+pub struct Prepared {
+    place: Place,
+    text: String,
+    outcome: InitOutcome,
+}
+
+impl Prepared {
+    /// The first operator's certificate, to be kept before [`finish`](Self::finish).
+    #[must_use]
+    pub fn operator(&self) -> &Identity {
+        &self.outcome.operator
+    }
+
+    /// Moves it into place.
+    ///
+    /// # Errors
+    ///
+    /// [`InitError::File`].
+    pub fn finish(self) -> Result<InitOutcome, InitError> {
+        self.place.finish(&self.text)?;
+        Ok(self.outcome)
+    }
+}
+
+/// Makes a cluster on the embedded store: [`prepare`] and [`Prepared::finish`] in one.
+///
+/// # Errors
+///
+/// As [`prepare`].
+pub async fn initialize(options: InitOptions) -> Result<InitOutcome, InitError> {
+    prepare(options).await?.finish()
+}
+
+/// Makes a cluster on the embedded store, all but the last step.
 ///
 /// # Errors
 ///
 /// [`InitError`]. There is no cluster then; a key file that was made stays, and serves the next try.
-pub async fn initialize(options: InitOptions) -> Result<InitOutcome, InitError> {
+pub async fn prepare(options: InitOptions) -> Result<Prepared, InitError> {
     let requested = RequestedKey::from_csr(&options.operator_csr)?;
     let name: ServiceName = options.operator.parse().map_err(InitError::Operator)?;
     let cluster_id = Hex(random()?);
@@ -100,7 +135,6 @@ pub async fn initialize(options: InitOptions) -> Result<InitOutcome, InitError> 
     changes.apply(event, transaction).await?;
     drop(changes);
     drop(store);
-    place.finish(&text)?;
 
     let operator = Identity {
         subject: format!("operator/{name}"),
@@ -117,7 +151,11 @@ pub async fn initialize(options: InitOptions) -> Result<InitOutcome, InitError> 
             },
         }),
     };
-    Ok(InitOutcome { config, operator })
+    Ok(Prepared {
+        place,
+        text,
+        outcome: InitOutcome { config, operator },
+    })
 }
 
 /// The configuration and its text, once a start could read it.

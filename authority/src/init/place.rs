@@ -92,6 +92,10 @@ impl Place {
             fs::rename(from, self.dir.join(config::FILE))
         })?;
         self.step("write", &self.dir, sync_dir)?;
+        // Which may be as new as what is in it.
+        if let Some(parent) = self.dir.parent() {
+            self.step("write", parent, sync_dir)?;
+        }
         // An empty folder does no harm.
         let _ = fs::remove_dir(&workshop);
         Ok(())

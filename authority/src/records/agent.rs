@@ -19,7 +19,7 @@ pub struct AgentRecord {
     pub enrolled_at: u64,
     /// When an authority last heard from it, to about a minute.
     pub last_contact: u64,
-    /// The newest hand-out of keys that the audit log has: `incarnation/epoch.generation` for each key.
+    /// The hand-out of keys to the newest certificate that the audit log has: `incarnation/epoch.generation` for each key.
     #[serde(default)]
     pub handed_out: Vec<String>,
 }

@@ -17,6 +17,9 @@ pub struct JoinTokenRecord {
     pub expires_at: u64,
     /// Who used it.
     pub used_by: Option<JoinUse>,
+    /// When somebody first came with another key afterwards.
+    #[serde(default)]
+    pub reused_at: Option<u64>,
 }
 
 /// Who used a join token. The same key may come again, since an answer can get lost.

@@ -38,13 +38,14 @@ pub trait Record: Serialize + DeserializeOwned {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads a stored value.
+    /// Reads the value that is stored at `key`.
     ///
     /// # Errors
     /// The value is not one of this kind: the store is damaged, or newer than this program.
-    fn decode(value: &[u8]) -> Result<Self, RecordError> {
+    fn decode(key: &str, value: &[u8]) -> Result<Self, RecordError> {
         serde_json::from_slice(value).map_err(|source| RecordError {
             kind: Self::KIND,
+            key: key.to_owned(),
             source,
         })
     }
@@ -53,10 +54,11 @@ pub trait Record: Serialize + DeserializeOwned {
 /// A stored value that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the store holds a {kind} record that cannot be read; it is damaged, or was written by a newer version"
+    "the {kind} record at `{key}` in the store cannot be read: restore a backup, or run the newer version that wrote it"
 )]
 pub struct RecordError {
     kind: &'static str,
+    key: String,
     #[source]
     source: serde_json::Error,
 }
@@ -92,7 +94,7 @@ mod tests {
             max_lease_seconds: Some(60),
             created_at: 7,
         };
-        assert_eq!(GrantRecord::decode(&grant.encode()).unwrap(), grant);
+        assert_eq!(GrantRecord::decode("", &grant.encode()).unwrap(), grant);
         let token = JoinTokenRecord {
             id: Hex([1; 8]),
             subject: Subject::Operator("eve".into()),
@@ -100,9 +102,11 @@ mod tests {
             created_at: 1,
             expires_at: 2,
             used_by: None,
+            reused_at: None,
         };
-        assert_eq!(JoinTokenRecord::decode(&token.encode()).unwrap(), token);
-        assert!(GrantRecord::decode(b"{}").is_err());
+        assert_eq!(JoinTokenRecord::decode("", &token.encode()).unwrap(), token);
+        let error = GrantRecord::decode("grant/user/a//b", b"{}").unwrap_err();
+        assert!(error.to_string().contains("`grant/user/a//b`"), "{error}");
     }
 
     #[test]

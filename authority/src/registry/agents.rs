@@ -25,7 +25,7 @@ pub(crate) struct Device {
 }
 
 impl Registry {
-    /// The agent of a certificate, unless it was evicted.
+    /// The agent of a certificate.
     pub(crate) async fn agent(&self, device: &Device) -> Result<Stored<AgentRecord>, Failure> {
         let service = match &device.subject {
             Subject::Service(name) => name,
@@ -61,8 +61,8 @@ impl Registry {
             .ok_or_else(gone)
     }
 
-    /// Notes that an agent was heard from, and which keys it gets: every set of keys once in the audit log, and other
-    /// contacts without it. Has to succeed before the keys leave.
+    /// Notes that an agent was heard from, and which keys it gets: every set of keys once for each certificate in the audit log,
+    /// and other contacts without it. Has to succeed before the keys leave.
     pub(crate) async fn agent_gets_keys(
         &self,
         act: &Act,
@@ -90,7 +90,7 @@ impl Registry {
             )
             .field("agent", record.id.as_str())
             .field("keys", record.handed_out.join(" "));
-        self.change(event, transaction).await
+        self.change(act, event, transaction).await
     }
 
     /// The next certificate of a device. Its name and role stay as they are.
@@ -117,6 +117,7 @@ impl Registry {
                     keys,
                     certificate_not_after: issued.not_after,
                     last_contact: act.now().max(agent.record.last_contact),
+                    handed_out: Vec::new(),
                     ..agent.record.clone()
                 };
                 let transaction = Transaction::new().rests_on(&agent).rests_on(&service);
@@ -142,7 +143,7 @@ impl Registry {
             .event(Action::CertificateRenewed, device.subject.to_string())
             .field("device", id)
             .field("certificate", issued.serial.as_str());
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(Enrolled {
             subject: device.subject.clone(),
             device_id: device.id.clone(),
@@ -154,8 +155,8 @@ impl Registry {
 /// The one answer to every certificate that the registry does not stand behind.
 fn gone() -> Failure {
     Failure::Denied(
-        "this certificate gives no access any more: its agent was evicted or its operator revoked; join anew with a \
-         fresh join token"
+        "this certificate gives no access any more: a newer one took its place, or its operator was revoked; join anew \
+         with a fresh join token"
             .into(),
     )
 }

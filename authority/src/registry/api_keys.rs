@@ -26,6 +26,8 @@ pub(crate) enum ApiKeyState {
 pub(crate) struct Proven {
     pub(crate) user: UserName,
     pub(crate) api_key: Hex<8>,
+    /// Which of those who had the name it was made for.
+    pub(crate) registration: u32,
 }
 
 /// A secret that was just made: its record, and the secret itself, once.
@@ -58,7 +60,7 @@ impl Registry {
             .rests_on(&user)
             .absent(&key)
             .save(&key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok((record, secret))
     }
 
@@ -91,7 +93,7 @@ impl Registry {
         let transaction = Transaction::new()
             .rests_on(&stored)
             .save(&stored.key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(record)
     }
 
@@ -134,7 +136,8 @@ impl Registry {
             .filter(|stored| constant_time_eq_32(&stored.record.secret_sha256.0, secret_sha256));
         let Some(Stored { record, .. }) = stored else {
             return Err(Failure::Unauthenticated(
-                "this API key is not valid here: was it made by another cluster?".into(),
+                "this API key is not valid here: it ended long ago, or was made by another cluster"
+                    .into(),
             ));
         };
         let ended = |why: &str| {
@@ -154,6 +157,7 @@ impl Registry {
                     .parse()
                     .map_err(|_| Failure::Broken("a stored user name is none"))?,
                 api_key: record.id,
+                registration: record.registration,
             }),
             ApiKeyState::Expired => Err(ended("this API key has expired")),
             ApiKeyState::Revoked => Err(Failure::Unauthenticated(

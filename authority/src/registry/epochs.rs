@@ -4,7 +4,10 @@ use crate::records::{EpochRecord, EpochState, LeastVersionRecord, key};
 
 /// Revocations by version are told for as long as a key of the old version could live at most: the greatest lease that
 /// any configuration allows, and a day for clocks.
-const TOLD_FOR: u64 = crate::config::MAX_LEASE.as_secs() + 24 * 3600;
+pub(super) const TOLD_FOR: u64 = crate::config::MAX_LEASE.as_secs() + 24 * 3600;
+
+/// Every lease asks for the active epoch, and few come before it.
+const PAGE: usize = 8;
 
 impl Registry {
     /// All epochs, oldest first.
@@ -22,11 +25,20 @@ impl Registry {
 
     /// The one that user keys are issued from.
     pub(crate) async fn active_epoch(&self) -> Result<EpochRecord, Failure> {
-        let active = self.epochs().await?.into_iter().rev();
-        let mut active = active.filter(|epoch| epoch.state == EpochState::Active);
-        active
-            .next()
-            .ok_or(Failure::Broken("the store has no active epoch"))
+        let mut after = None;
+        loop {
+            let page = self
+                .page::<EpochRecord>(key::EPOCHS, after.as_deref(), PAGE)
+                .await?;
+            let last = page.len() < PAGE;
+            after = page.last().map(|stored| stored.key.clone());
+            let mut epochs = page.into_iter().map(|stored| stored.record);
+            match epochs.find(|epoch| epoch.state == EpochState::Active) {
+                Some(active) => return Ok(active),
+                None if last => return Err(Failure::Broken("the store has no active epoch")),
+                None => {}
+            }
+        }
     }
 
     /// Principals whose keys below a version agents have to refuse.

@@ -81,7 +81,7 @@ impl Registry {
             .rests_on(&target)
             .rests_on_all_of(&key, before.as_ref())
             .save(&key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(record)
     }
 
@@ -102,7 +102,7 @@ impl Registry {
             .event(Action::GrantRemoved, format!("service/{service}"))
             .field("principal", principal.as_str());
         let transaction = Transaction::new().rests_on(&grant).delete(&key);
-        self.change(event, transaction).await
+        self.change(act, event, transaction).await
     }
 
     /// What a caller holds, whose registration it is.

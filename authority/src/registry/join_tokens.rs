@@ -57,7 +57,7 @@ impl Registry {
             .rests_on(&stored)
             .absent(&key)
             .save(&key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok((record, secret))
     }
 
@@ -73,8 +73,15 @@ impl Registry {
         let token = self
             .get::<JoinTokenRecord>(&key::join_token(&Hex(join.id)))
             .await?
-            .filter(|token| token.record.admits(join, act.now()))
+            .filter(|token| token.record.has_secret(join))
             .ok_or_else(not_valid)?;
+        if token.record.was_used_by_another(join) {
+            self.note_reuse(act, &token).await?;
+            return Err(not_valid());
+        }
+        if token.record.expires_at <= act.now() {
+            return Err(not_valid());
+        }
         let act = Act {
             actor: token.record.subject.to_string(),
             ..act.clone()
@@ -91,6 +98,22 @@ impl Registry {
         }
     }
 
+    /// Records that somebody has the secret of a token that another one used: once, so that they cannot fill the log.
+    async fn note_reuse(&self, act: &Act, token: &Stored<JoinTokenRecord>) -> Result<(), Failure> {
+        if token.record.reused_at.is_some() {
+            return Ok(());
+        }
+        let record = JoinTokenRecord {
+            reused_at: Some(act.now()),
+            ..token.record.clone()
+        };
+        let event = act
+            .event(Action::JoinTokenReused, token.record.subject.to_string())
+            .field("join_token", token.record.id.to_string());
+        let transaction = Transaction::new().rests_on(token).save(&token.key, &record);
+        self.change(act, event, transaction).await
+    }
+
     async fn enroll_agent(
         &self,
         act: &Act,
@@ -105,7 +128,12 @@ impl Registry {
         let key = key::agent(&id);
         let before = self.get::<AgentRecord>(&key).await?;
         let again = before.as_ref().map(|stored| &stored.record);
-        if again.is_some_and(|agent| !agent.has_access() || !agent.keys.admit(&join.key.sha256())) {
+        let is_over = match again {
+            Some(agent) => !agent.has_access() || !agent.keys.admit(&join.key.sha256()),
+            // Its agent ended so long ago that it is forgotten.
+            None => token.record.used_by.is_some(),
+        };
+        if is_over {
             return Err(not_valid());
         }
         let service_name: ServiceName = name
@@ -127,7 +155,7 @@ impl Registry {
             certificate_not_after: issued.not_after,
             enrolled_at: again.map_or(act.now(), |agent| agent.enrolled_at),
             last_contact: act.now(),
-            handed_out: again.map_or_else(Vec::new, |agent| agent.handed_out.clone()),
+            handed_out: Vec::new(),
         };
         let event = act
             .event(Action::AgentEnrolled, act.actor.as_str())
@@ -140,7 +168,7 @@ impl Registry {
             .rests_on_all_of(&key, before.as_ref())
             .save(&token.key, &token.record.used(join, &id))
             .save(&key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(Enrolled {
             subject: token.record.subject.clone(),
             device_id: id,
@@ -195,7 +223,7 @@ impl Registry {
             .rests_on(&operator)
             .save(&token.key, &token.record.used(join, &id))
             .save(&operator.key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(Enrolled {
             subject: token.record.subject.clone(),
             device_id: id,
@@ -219,17 +247,19 @@ impl JoinTokenRecord {
             created_at: act.now(),
             expires_at: act.after(ttl),
             used_by: None,
+            reused_at: None,
         };
         Ok((record, secret))
     }
 
-    fn admits(&self, join: &Join<'_>, now: u64) -> bool {
-        let its_secret = constant_time_eq_32(&self.secret_sha256.0, &join.secret_sha256);
-        let used_by_another = self
-            .used_by
+    fn has_secret(&self, join: &Join<'_>) -> bool {
+        constant_time_eq_32(&self.secret_sha256.0, &join.secret_sha256)
+    }
+
+    fn was_used_by_another(&self, join: &Join<'_>) -> bool {
+        self.used_by
             .as_ref()
-            .is_some_and(|used| used.key_sha256 != join.key.sha256());
-        its_secret && self.expires_at > now && !used_by_another
+            .is_some_and(|used| used.key_sha256 != join.key.sha256())
     }
 
     /// The device that came of it, or a new one.
@@ -266,3 +296,6 @@ fn hide_missing(failure: Failure) -> Failure {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

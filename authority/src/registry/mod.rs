@@ -9,14 +9,18 @@ mod grants;
 mod join_tokens;
 mod operators;
 mod services;
+mod sweep;
+#[cfg(test)]
+mod testkit;
 mod users;
 
 use std::sync::Arc;
 
+use crate::act::Act;
 use crate::audit::{Audit, Changes, Event, VerifyReport};
 use crate::failure::Failure;
 use crate::records::Record;
-use crate::store::{Revision, Store, Transaction, list_all};
+use crate::store::{Entry, Revision, Store, Transaction, list_all};
 
 pub(crate) use agents::Device;
 pub(crate) use api_keys::{ApiKeyState, Proven};
@@ -31,6 +35,16 @@ pub(crate) struct Stored<R> {
     pub(crate) key: String,
     pub(crate) record: R,
     pub(crate) revision: Revision,
+}
+
+impl<R: Record> Stored<R> {
+    fn read(entry: Entry) -> Result<Self, Failure> {
+        Ok(Self {
+            record: R::decode(&entry.key, &entry.value)?,
+            revision: entry.revision,
+            key: entry.key,
+        })
+    }
 }
 
 /// All records of a cluster.
@@ -50,28 +64,27 @@ impl Registry {
     }
 
     pub(crate) async fn get<R: Record>(&self, key: &str) -> Result<Option<Stored<R>>, Failure> {
-        let Some(entry) = self.store.get(key).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Stored {
-            record: R::decode(&entry.value)?,
-            revision: entry.revision,
-            key: entry.key,
-        }))
+        let entry = self.store.get(key).await?;
+        entry.map(Stored::read).transpose()
     }
 
     pub(crate) async fn list<R: Record>(&self, prefix: &str) -> Result<Vec<Stored<R>>, Failure> {
         list_all(&*self.store, prefix)
             .await?
             .into_iter()
-            .map(|entry| {
-                Ok(Stored {
-                    record: R::decode(&entry.value)?,
-                    revision: entry.revision,
-                    key: entry.key,
-                })
-            })
+            .map(Stored::read)
             .collect()
+    }
+
+    /// The next records, at most `limit`, in the order of their keys.
+    async fn page<R: Record>(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<R>>, Failure> {
+        let page = self.store.list(prefix, after, limit).await?;
+        page.into_iter().map(Stored::read).collect()
     }
 
     /// Checks this authority's audit log from its first record to its last.
@@ -80,7 +93,15 @@ impl Registry {
     }
 
     /// A change that the audit log has.
-    async fn change(&self, event: Event, transaction: Transaction) -> Result<(), Failure> {
+    async fn change(
+        &self,
+        act: &Act,
+        event: Event,
+        mut transaction: Transaction,
+    ) -> Result<(), Failure> {
+        if let Some((key, revision)) = &act.rests_on {
+            transaction = transaction.unchanged(key, *revision);
+        }
         self.changes.apply(event, transaction).await?;
         Ok(())
     }

@@ -5,7 +5,9 @@ use super::{Registry, Stored};
 use crate::act::Act;
 use crate::audit::Action;
 use crate::failure::{Failure, shown};
-use crate::records::{JoinTokenRecord, OperatorRecord, OperatorState, Role, Subject, key};
+use crate::records::{
+    JoinTokenRecord, OperatorDevice, OperatorRecord, OperatorState, Role, Subject, key,
+};
 use crate::store::Transaction;
 
 impl Registry {
@@ -46,12 +48,12 @@ impl Registry {
             .absent(&token_key)
             .save(&key, &record)
             .save(&token_key, &token);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok((token, secret))
     }
 
-    /// Ends an operator's access. An admin goes only while another one stays: the transaction rests on that one, so two
-    /// admins cannot revoke each other at the same time.
+    /// Ends an operator's access. An admin goes only while another one stays whose certificate has not ended: the transaction
+    /// rests on that one, so two admins cannot revoke each other at the same time.
     pub(crate) async fn revoke_operator(&self, act: &Act, name: &str) -> Result<(), Failure> {
         let all = self.list::<OperatorRecord>(key::OPERATORS).await?;
         let operator = all
@@ -78,7 +80,7 @@ impl Registry {
         if operator.record.is_admin() {
             let other = all
                 .iter()
-                .find(|stored| stored.record.name != name && stored.record.is_admin())
+                .find(|stored| stored.record.name != name && stored.record.is_admin_at(act.now()))
                 .ok_or_else(|| {
                     Failure::Refused(format!(
                         "`{name}` is the last admin, and nobody else could let one in: first `cattery operator add` another \
@@ -90,7 +92,7 @@ impl Registry {
         let event = act
             .event(Action::OperatorRevoked, format!("operator/{name}"))
             .field("role", record.role.as_str());
-        self.change(event, transaction).await
+        self.change(act, event, transaction).await
     }
 
     /// All operators, those revoked too, by name.
@@ -111,5 +113,11 @@ impl Registry {
 impl OperatorRecord {
     fn is_admin(&self) -> bool {
         self.state == OperatorState::Active && self.role == Role::Admin
+    }
+
+    /// Whether they are one, and their certificate has not ended: nobody comes back after that without another admin.
+    fn is_admin_at(&self, now: u64) -> bool {
+        let lives = |device: &OperatorDevice| device.certificate_not_after > now;
+        self.is_admin() && self.device.as_ref().is_some_and(lives)
     }
 }

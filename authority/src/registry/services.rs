@@ -45,7 +45,7 @@ impl Registry {
         let transaction = Transaction::new()
             .rests_on_all_of(&key, before.as_ref())
             .save(&key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(record)
     }
 

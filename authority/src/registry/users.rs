@@ -39,7 +39,7 @@ impl Registry {
         let transaction = Transaction::new()
             .rests_on_all_of(&key, before.as_ref())
             .save(&key, &record);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(record)
     }
 
@@ -68,7 +68,7 @@ impl Registry {
             .rests_on(&user)
             .save(&user.key, &record)
             .save(&key::least_version(&principal), &least);
-        self.change(event, transaction).await?;
+        self.change(act, event, transaction).await?;
         Ok(record)
     }
 

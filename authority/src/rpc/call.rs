@@ -1,35 +1,181 @@
-//! One call on its way through: its id, its caller, and how its failure becomes an answer.
+//! One call on its way through: its turn, its caller, and how its failure becomes an answer.
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use http::HeaderMap;
+use tonic::{Code, Request, Response, Status};
 
+use super::access::Access;
 use super::caller::Caller;
+use super::refusals::Refusals;
+use super::turns::Turns;
 use crate::act::Act;
+use crate::audit::Action;
+use crate::cluster::Shared;
 use crate::failure::Failure;
+use crate::peer::{Peer, PeerCertificate};
 
-/// One call, whose caller was let in. The gate puts it into the request.
+/// What all calls of an authority pass.
+pub(super) struct Border {
+    pub(super) authority: Shared,
+    turns: Turns,
+    /// For the log: those who were refused, and those whose calls took too long.
+    refusals: Refusals,
+    late: Refusals,
+    /// For the audit log.
+    denials: Refusals,
+}
+
+/// A call whose headers are there. The gate puts it into the request.
+#[derive(Clone)]
+pub(super) struct Arrived {
+    pub(super) border: Arc<Border>,
+    pub(super) access: Access,
+    pub(super) path: String,
+    pub(super) request_id: String,
+    pub(super) peer: Option<Peer>,
+}
+
+/// One call, whose caller was let in.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) act: Act,
     pub(crate) caller: Arc<Caller>,
 }
 
-/// Takes a request apart, runs the handler, and turns its failure into a status. Every handler goes through here.
+/// Takes a request apart, lets its caller in, runs the handler, and turns a failure into a status. Every handler goes through here.
+///
+/// The caller is looked up only now that the whole message is there: its sender had time, and may have been revoked.
 pub(crate) async fn serve<Q, A, F>(
-    mut request: Request<Q>,
+    request: Request<Q>,
     handler: impl FnOnce(Call, Q) -> F,
 ) -> Result<Response<A>, Status>
 where
     F: Future<Output = Result<A, Failure>>,
 {
-    let call = request.extensions_mut().remove::<Call>();
-    let Some(call) = call else {
+    let (metadata, mut extensions, message) = request.into_parts();
+    let Some(arrived) = extensions.remove::<Arrived>() else {
         return Err(Failure::Broken("a call came past the gate").into_status(""));
     };
-    let request_id = call.act.request_id.clone();
-    handler(call, request.into_inner())
-        .await
+    let headers = metadata.as_ref();
+    let turns = &arrived.border.turns;
+    let _turn = turns
+        .take(arrived.access, arrived.certificate(), headers)
+        .await;
+    let answer = match arrived.admit(headers).await {
+        Ok(call) => handler(call, message).await,
+        Err(failure) => Err(failure),
+    };
+    answer
         .map(Response::new)
-        .map_err(|failure| failure.into_status(&request_id))
+        .map_err(|failure| arrived.fail(failure))
+}
+
+impl Border {
+    pub(super) fn new(authority: Shared) -> Self {
+        Self {
+            authority,
+            turns: Turns::new(),
+            refusals: Refusals::default(),
+            late: Refusals::default(),
+            denials: Refusals::default(),
+        }
+    }
+}
+
+impl Arrived {
+    pub(super) fn certificate(&self) -> Option<&PeerCertificate> {
+        self.peer.as_ref()?.certificate.as_ref()
+    }
+
+    async fn admit(&self, headers: &HeaderMap) -> Result<Call, Failure> {
+        let mut act = Act::new(self.request_id.clone(), String::new());
+        act.from = self.peer.as_ref().map(|peer| peer.address);
+        let registry = &self.border.authority.registry;
+        let certificate = self.certificate();
+        match Caller::admit(registry, self.access, certificate, headers, act.now()).await {
+            Ok(caller) => {
+                act.actor = caller.actor();
+                if let (Access::Role(_), Caller::Operator { record, .. }) = (self.access, &caller) {
+                    act.rests_on = Some(record.clone());
+                }
+                Ok(Call {
+                    act,
+                    caller: Arc::new(caller),
+                })
+            }
+            Err(failure) => Err(self.turned_away(act, failure).await),
+        }
+    }
+
+    /// Someone who is known and tried what they may not goes into the audit log. Strangers do not, and nobody can fill the disk.
+    async fn turned_away(&self, mut act: Act, failure: Failure) -> Failure {
+        let (Failure::Denied(_), Access::Role(_), Some(certificate)) =
+            (&failure, self.access, self.certificate())
+        else {
+            return failure;
+        };
+        let who = format!("{} {}", certificate.device.id, self.path);
+        let Some(times) = self.border.denials.count(&who) else {
+            return failure;
+        };
+        act.actor = certificate.subject().to_string();
+        let mut event = act.event(Action::AccessDenied, self.path.as_str());
+        if times > 1 {
+            event = event.field("times", times.to_string());
+        }
+        match self.border.authority.registry.audit().append(event).await {
+            Ok(_) => failure,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// What a failure becomes.
+    pub(super) fn fail(&self, failure: Failure) -> Status {
+        let reason = failure.to_string();
+        let status = failure.into_status(&self.request_id);
+        match status.code() {
+            Code::Internal => {}
+            Code::Unavailable => {
+                self.border.authority.trouble.send_replace(true);
+            }
+            code => {
+                if let Some(times) = self.border.refusals.count(&self.who()) {
+                    tracing::info!(from = self.from(), ?code, reason, times, "refused");
+                }
+            }
+        }
+        status
+    }
+
+    /// The answer to a call that was not finished in its time.
+    pub(super) fn too_late(&self) -> Status {
+        if let Some(times) = self.border.late.count(&self.who()) {
+            tracing::warn!(
+                from = self.from(),
+                times,
+                "a call did not arrive, or was not done, in its time"
+            );
+        }
+        Status::new(
+            Code::Unavailable,
+            format!(
+                "this took too long and was given up: look whether it happened, and try again. Its request id is {}",
+                self.request_id
+            ),
+        )
+    }
+
+    /// A device, or else an address.
+    fn who(&self) -> String {
+        match (self.certificate(), &self.peer) {
+            (Some(certificate), _) => certificate.device.id.clone(),
+            (None, Some(peer)) => peer.address.ip().to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn from(&self) -> Option<String> {
+        Some(self.peer.as_ref()?.address.to_string())
+    }
 }

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::peer::PeerCertificate;
 use crate::records::{Role, Subject};
 use crate::registry::{Device, Proven, Registry};
+use crate::store::Revision;
 
 /// Who calls.
 pub(crate) enum Caller {
@@ -21,7 +22,12 @@ pub(crate) enum Caller {
         device: Device,
     },
     /// A person who runs the cluster.
-    Operator { role: Role, device: Device },
+    Operator {
+        role: Role,
+        device: Device,
+        /// The record that says so, and its revision.
+        record: (String, Revision),
+    },
     /// A user, by an API key.
     User(Proven),
 }
@@ -89,6 +95,20 @@ impl Caller {
     }
 }
 
+/// Refuses whoever shows neither a certificate nor an API key where one is needed. What they show is not looked at yet.
+pub(crate) fn is_somebody(
+    access: Access,
+    certificate: Option<&PeerCertificate>,
+    headers: &HeaderMap,
+) -> Result<(), Failure> {
+    let shown = match access {
+        Access::Anyone => true,
+        Access::Client => certificate.is_some() || headers.contains_key(AUTHORIZATION),
+        Access::Device | Access::Agent | Access::Role(_) => certificate.is_some(),
+    };
+    shown.then_some(()).ok_or_else(|| nobody(access))
+}
+
 async fn by_certificate(
     registry: &Registry,
     certificate: &PeerCertificate,
@@ -103,8 +123,12 @@ async fn by_certificate(
             Ok(Caller::Agent { service, device })
         }
         Subject::Operator(_) => {
-            let role = registry.operator_of(&device).await?.record.role;
-            Ok(Caller::Operator { role, device })
+            let operator = registry.operator_of(&device).await?;
+            Ok(Caller::Operator {
+                role: operator.record.role,
+                device,
+                record: (operator.key, operator.revision),
+            })
         }
     }
 }

@@ -1,50 +1,41 @@
-//! What every call passes first: it gets its id, its span and its caller, or is turned away.
+//! What every call passes first: it gets its id, its span and its time, or is turned away.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::access::{Access, access};
-use super::call::Call;
-use super::caller::Caller;
-use crate::act::{Act, random};
-use crate::audit::Action;
+use super::access::access;
+use super::call::{Arrived, Border};
+use super::caller::is_somebody;
+use crate::act::random;
 use crate::cluster::Shared;
-use crate::failure::Failure;
 use crate::peer::Peer;
 
-/// Most calls that are worked on at the same time. The rest waits its turn, up to its timeout.
-const MAX_CALLS: usize = 512;
-/// Most of those that anybody may make, without a certificate or an API key: strangers wait for each other, and for nobody else.
-const MAX_CALLS_OF_STRANGERS: usize = 64;
+/// How long one call may take, from its headers to its answer. The clients' own limit is 20 s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The same for reading an audit log of years.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The header of answers that names the call, as the log and the audit log do.
 const REQUEST_ID: &str = "x-request-id";
 
 /// Wraps services in a [`Gate`].
 #[derive(Clone)]
-pub(crate) struct GateLayer {
-    authority: Shared,
-    calls: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
-}
+pub(crate) struct GateLayer(Arc<Border>);
 
 impl GateLayer {
     pub(crate) fn new(authority: Shared) -> Self {
-        Self {
-            authority,
-            calls: Arc::new(Semaphore::new(MAX_CALLS)),
-            strangers: Arc::new(Semaphore::new(MAX_CALLS_OF_STRANGERS)),
-        }
+        Self(Arc::new(Border::new(authority)))
     }
 }
 
@@ -52,22 +43,17 @@ impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate {
-            inner,
-            authority: self.authority.clone(),
-            calls: self.calls.clone(),
-            strangers: self.strangers.clone(),
-        }
+        let border = self.0.clone();
+        Gate { inner, border }
     }
 }
 
-/// Lets in whom the table lets in.
+/// Turns away what the table does not have, and whoever shows nothing where something has to be shown, before anything is
+/// read or waited for. What is shown is checked once the call is there: [`serve`](super::call::serve).
 #[derive(Clone)]
 pub(crate) struct Gate<S> {
     inner: S,
-    authority: Shared,
-    calls: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    border: Arc<Border>,
 }
 
 impl<S> Service<Request<Body>> for Gate<S>
@@ -90,20 +76,19 @@ where
         // The clone that was polled ready is the one to call.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
-        let authority = self.authority.clone();
-        let calls = match access(request.uri().path()) {
-            Some(Access::Anyone) | None => self.strangers.clone(),
-            Some(_) => self.calls.clone(),
-        };
+        let border = self.border.clone();
         let request_id = random::<8>().map_or_else(|_| "-".to_owned(), hex::encode);
         let span = tracing::info_span!("call", request_id, path = request.uri().path());
         let answer = async move {
-            let _turn = calls.acquire().await;
             let (mut head, body) = request.into_parts();
-            let mut response = match admit(&authority, &request_id, &head).await {
-                Ok(call) => {
-                    head.extensions.insert(call);
-                    inner.call(Request::from_parts(head, body)).await?
+            let mut response = match look(border, &request_id, &head) {
+                Ok(arrived) => {
+                    let limit = limit(&arrived.path);
+                    head.extensions.insert(arrived.clone());
+                    match timeout(limit, inner.call(Request::from_parts(head, body))).await {
+                        Ok(response) => response?,
+                        Err(_) => arrived.too_late().into_http(),
+                    }
                 }
                 Err(status) => status.into_http(),
             };
@@ -117,48 +102,26 @@ where
     }
 }
 
-async fn admit(authority: &Shared, request_id: &str, head: &Parts) -> Result<Call, Status> {
-    let access = access(head.uri.path())
-        .ok_or_else(|| Status::new(Code::Unimplemented, "there is no such method"))?;
-    let peer = head.extensions.get::<Peer>();
-    let certificate = peer.and_then(|peer| peer.certificate.as_ref());
-    let mut act = Act::new(request_id.to_owned(), String::new());
-    let registry = &authority.registry;
-    match Caller::admit(registry, access, certificate, &head.headers, act.now()).await {
-        Ok(caller) => {
-            act.actor = caller.actor();
-            Ok(Call {
-                act,
-                caller: Arc::new(caller),
-            })
-        }
-        Err(failure) => {
-            let from = peer.map(|peer| peer.address);
-            tracing::info!(?from, "turned away");
-            let denied = turned_away(authority, act, access, head, failure).await;
-            Err(denied.into_status(request_id))
-        }
+fn look(border: Arc<Border>, request_id: &str, head: &Parts) -> Result<Arrived, Status> {
+    let path = head.uri.path();
+    let access =
+        access(path).ok_or_else(|| Status::new(Code::Unimplemented, "there is no such method"))?;
+    let arrived = Arrived {
+        border,
+        access,
+        path: path.to_owned(),
+        request_id: request_id.to_owned(),
+        peer: head.extensions.get::<Peer>().cloned(),
+    };
+    match is_somebody(access, arrived.certificate(), &head.headers) {
+        Ok(()) => Ok(arrived),
+        Err(failure) => Err(arrived.fail(failure)),
     }
 }
 
-/// Someone who is known and tried what they may not goes into the audit log. Strangers do not: they could fill the disk.
-async fn turned_away(
-    authority: &Shared,
-    mut act: Act,
-    access: Access,
-    head: &Parts,
-    failure: Failure,
-) -> Failure {
-    let peer = head.extensions.get::<Peer>();
-    let certificate = peer.and_then(|peer| peer.certificate.as_ref());
-    let (Failure::Denied(_), Access::Role(_), Some(certificate)) = (&failure, access, certificate)
-    else {
-        return failure;
-    };
-    act.actor = certificate.subject().to_string();
-    let event = act.event(Action::AccessDenied, head.uri.path());
-    match authority.registry.audit().append(event).await {
-        Ok(_) => failure,
-        Err(error) => error.into(),
+fn limit(path: &str) -> Duration {
+    match path {
+        "/cattery.v1.Admin/VerifyAudit" => VERIFY_TIMEOUT,
+        _ => CALL_TIMEOUT,
     }
 }

@@ -6,7 +6,9 @@ mod call;
 mod caller;
 mod enrollment;
 mod gate;
+mod refusals;
 mod service_keys;
+mod turns;
 mod unseal;
 mod user_keys;
 
@@ -34,8 +36,6 @@ use crate::tls::Connection;
 
 pub(crate) use unseal::{Open, UnsealService};
 
-/// How long one call may take, its wait for its turn included. The clients' own limit is 20 s.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Verifying a long audit log and listing all users are what takes longest; their clients do not ask in parallel.
 const CALLS_PER_CONNECTION: u32 = 64;
 /// How often a silent connection is asked whether anybody is there, and how long it may think.
@@ -44,6 +44,11 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::fro
 const MAX_HEADERS: u32 = 16 * 1024;
 /// A grant with all its caveats is the largest request: 16 KiB at the very most.
 const MAX_REQUEST: usize = 64 * 1024;
+/// A question to the health or the reflection service is a name.
+const MAX_QUESTION: usize = 4 * 1024;
+/// What a peer may send before it is read: a request, and two of them on one connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 128 * 1024;
 
 /// Serves the open authority until `shutdown`, and then what is under way.
 pub(crate) async fn serve(
@@ -57,15 +62,17 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
     // Both sets are compiled in; that they can be read is a test.
-    let reflection = reflection.ok();
+    let reflection = reflection
+        .ok()
+        .map(|server| server.max_decoding_message_size(MAX_QUESTION));
     let admin = admin::AdminService(authority.clone());
     let enrollment = enrollment::EnrollmentService(authority.clone());
     let service_keys = service_keys::ServiceKeysService(authority.clone());
     let user_keys = user_keys::UserKeysService(authority.clone());
     Server::builder()
-        .timeout(CALL_TIMEOUT)
-        .concurrency_limit_per_connection(CALLS_PER_CONNECTION as usize)
         .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
         .http2_max_header_list_size(MAX_HEADERS)
@@ -118,4 +125,5 @@ pub(crate) async fn report(health: &HealthReporter, serving: bool) {
 
 fn health_server(health: &HealthReporter) -> HealthServer<HealthService> {
     HealthServer::new(HealthService::from_health_reporter(health.clone()))
+        .max_decoding_message_size(MAX_QUESTION)
 }

@@ -52,6 +52,11 @@ async fn issue(
         }
     };
     let grantee = registry.grantee(&principal).await?;
+    if let Caller::User(proven) = &*call.caller
+        && proven.registration != grantee.registration()
+    {
+        return Err(Failure::Contended);
+    }
     let mut lease = Lease {
         authority,
         act: &call.act,

@@ -71,7 +71,7 @@ pub enum SealError {
     },
 
     /// A key file that cannot be read or made.
-    #[error("cannot {what} the key file {}", path.display())]
+    #[error("cannot {what} the key file {}: {}", path.display(), remedy(source))]
     File {
         /// `read` or `make`.
         what: &'static str,
@@ -80,6 +80,34 @@ pub enum SealError {
         /// What the system answered.
         #[source]
         source: io::Error,
+    },
+
+    /// What holds no passphrase.
+    #[error("no passphrase can be taken from {from}: {why}")]
+    NoPassphrase {
+        /// Where it was looked for.
+        from: String,
+        /// What is wrong, and what to do.
+        why: &'static str,
+    },
+
+    /// A passphrase that cannot be read.
+    #[error("cannot read a passphrase from {from}: it has to be there, and readable for this user")]
+    PassphraseInput {
+        /// Where from.
+        from: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+
+    /// A passphrase file that others can read.
+    #[error("the passphrase file {} can be read by others (mode {mode:04o}): chmod 600 it, and think about who may have read it", path.display())]
+    ExposedPassphrase {
+        /// Where it is.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
 
     /// A passphrase that would be guessed.
@@ -104,4 +132,17 @@ pub enum SealError {
     /// The work was cut off: the program is ending, or is out of memory.
     #[error("sealing was cut off")]
     Interrupted,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "name the right place, or restore the file that `cattery init` made"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "give it to the user that runs this, or run as its owner"
+        }
+        io::ErrorKind::AlreadyExists => "something is there; name another place",
+        _ => "repair the disk, or name another place",
+    }
 }

@@ -1,12 +1,13 @@
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cattery_locked::Locked;
 use hkdf::Hkdf;
+use rustix::fs::OFlags;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -21,6 +22,7 @@ pub struct KeyFile {
 const PREFIX: &str = "catmaster1_";
 /// Longer than any key file.
 const READ_AT_MOST: usize = 256;
+const O_NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 const INFO: &[u8] = b"cattery.v1 wrap with key file";
 
 impl KeyFile {
@@ -36,21 +38,29 @@ impl KeyFile {
             path: path.into(),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
+        // Opening a FIFO would wait for its writer for ever.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(O_NONBLOCK)
+            .open(path)
+            .map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() {
-            return Err(not_one(path, "it is not a regular file"));
+            return Err(not_one(
+                path,
+                "it is not a regular file; name the file that `cattery init` made",
+            ));
         }
         let mode = meta.mode() & 0o7777;
-        if mode & 0o177 != 0 {
+        if mode & 0o077 != 0 {
             return Err(SealError::Exposed {
                 path: path.into(),
                 mode,
             });
         }
-        let mut text = Zeroizing::new(String::with_capacity(READ_AT_MOST));
+        let mut text = Zeroizing::new(Vec::with_capacity(2 * READ_AT_MOST));
         file.take(READ_AT_MOST as u64)
-            .read_to_string(&mut text)
+            .read_to_end(&mut text)
             .map_err(failed)?;
         Self::parse(&text)?.ok_or_else(|| not_one(path, "it does not hold `catmaster1_` and 43 characters; restore the file that `cattery init` made"))
     }
@@ -74,8 +84,10 @@ impl KeyFile {
             *Zeroizing::new(URL_SAFE_NO_PAD.encode(*key))
         ));
         // A file of that name holds a whole key or is not there: written beside, then linked, which replaces nothing.
+        let mut number = [0; 8];
+        getrandom::fill(&mut number).map_err(SealError::Random)?;
         let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
+        beside.push(format!(".{}", hex::encode(number)));
         let made = write_through(Path::new(&beside), &text)
             .and_then(|()| std::fs::hard_link(&beside, path));
         let _ = std::fs::remove_file(&beside);
@@ -91,10 +103,10 @@ impl KeyFile {
     }
 
     /// `None` where the text is not a key file's.
-    fn parse(text: &str) -> Result<Option<Self>, SealError> {
-        let line = text.strip_suffix('\n').unwrap_or(text);
+    fn parse(text: &[u8]) -> Result<Option<Self>, SealError> {
+        let line = text.strip_suffix(b"\n").unwrap_or(text);
         let decoded = line
-            .strip_prefix(PREFIX)
+            .strip_prefix(PREFIX.as_bytes())
             .map(|encoded| URL_SAFE_NO_PAD.decode(encoded));
         let Some(Ok(bytes)) = decoded else {
             return Ok(None);
@@ -143,11 +155,9 @@ impl UnsealMethod for KeyFile {
 fn write_through(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

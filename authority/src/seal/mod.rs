@@ -7,12 +7,14 @@
 //! A sealed value opens only in its own cluster and at its own path.
 
 mod error;
+mod input;
 mod key_file;
 mod master;
 mod passphrase;
 mod sealer;
 
 pub use error::SealError;
+pub use input::{passphrase_from_file, passphrase_from_standard_input, read_passphrase};
 pub use key_file::KeyFile;
 pub use master::{MasterKey, SealMeta, UnsealMethod, Wrapping};
 pub use passphrase::Passphrase;

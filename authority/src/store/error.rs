@@ -1,3 +1,4 @@
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -51,6 +52,18 @@ pub enum StoreError {
         mode: u32,
     },
 
+    /// The file cannot be opened or made.
+    #[error("cannot {what} the store at {}: {}", path.display(), remedy(source))]
+    File {
+        /// `open` or `make`.
+        what: &'static str,
+        /// The place.
+        path: PathBuf,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+
     /// The store cannot be reached or written. Of a commit it is not known whether it happened.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -58,4 +71,14 @@ pub enum StoreError {
     /// The store answered what it cannot have stored.
     #[error("the store is damaged: {0}; restore a backup")]
     Corrupt(String),
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "run as the user that owns it, or give it to this one",
+        io::ErrorKind::AlreadyExists => "something is there; choose another place",
+        io::ErrorKind::NotFound => "there is no such folder; make it, or choose another place",
+        io::ErrorKind::StorageFull => "make space on the disk",
+        _ => "repair the disk, or restore a backup elsewhere",
+    }
 }

@@ -12,18 +12,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Connection;
+use super::connection::Places;
+use super::limits::{Limits, share};
+use super::shares::Shares;
 use crate::app::Stop;
 use crate::failure::chain;
 use crate::peer::{Peer, PeerCertificate};
 
 /// Longest handshake: a stranger who says nothing goes.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Most handshakes at the same time. Whoever says nothing takes a place for [`HANDSHAKE_TIMEOUT`], so there are many.
-const MAX_HANDSHAKES: usize = 2_048;
-/// Most connections at the same time, those in their handshake too: ten thousand agents, and some.
-const MAX_CONNECTIONS: usize = 16_384;
-/// Most of them without a certificate, so that strangers leave room for agents.
-const MAX_STRANGERS: usize = 4_096;
 /// Pause after the system refused a connection (no file descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,14 +36,16 @@ pub(crate) fn incoming(
     stop: &Stop,
 ) -> Incoming {
     let (sender, receiver) = mpsc::channel(64);
+    let limits = Limits::of_process();
     let door = Door {
         config,
         trust_domain,
         kill: stop.kill.clone(),
-        strangers: Arc::new(Semaphore::new(MAX_STRANGERS)),
+        strangers: Arc::new(Semaphore::new(limits.strangers)),
+        shares_of_strangers: Shares::new(share(limits.strangers)),
         sender,
     };
-    tokio::spawn(accept(listener, Arc::new(door)));
+    tokio::spawn(accept(listener, Arc::new(door), limits));
     ReceiverStream::new(receiver)
 }
 
@@ -56,12 +55,14 @@ struct Door {
     trust_domain: String,
     kill: CancellationToken,
     strangers: Arc<Semaphore>,
+    shares_of_strangers: Arc<Shares>,
     sender: mpsc::Sender<io::Result<Connection>>,
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+async fn accept(listener: TcpListener, door: Arc<Door>, limits: Limits) {
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+    let shares = Shares::new(share(limits.handshakes));
     loop {
         let accepted = tokio::select! {
             () = door.sender.closed() => return,
@@ -69,12 +70,16 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
         };
         match accepted {
             Ok((stream, address, [connection, handshake])) => {
+                let Some(share) = shares.take(address.ip()) else {
+                    tracing::debug!(%address, "too many handshakes from this address");
+                    continue;
+                };
                 let door = door.clone();
                 tokio::spawn(async move {
                     let entered =
                         timeout(HANDSHAKE_TIMEOUT, door.enter(stream, address, connection));
                     let entered = entered.await;
-                    drop(handshake);
+                    drop((handshake, share));
                     match entered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                         // Fails only where nobody serves any more.
                         Ok(connection) => drop(door.sender.send(Ok(connection)).await),
@@ -121,11 +126,19 @@ impl Door {
             .map(|der| PeerCertificate::read(der, &self.trust_domain))
             .transpose()
             .map_err(io::Error::other)?;
-        let mut places = vec![connection];
-        if certificate.is_none() {
-            let place = self.strangers.clone().try_acquire_owned();
-            places.push(place.map_err(io::Error::other)?);
-        }
+        let stranger = match certificate {
+            Some(_) => None,
+            None => {
+                let place = self.strangers.clone().try_acquire_owned();
+                let share = self.shares_of_strangers.take(address.ip());
+                let share = share.ok_or_else(|| io::Error::other("too many from this address"))?;
+                Some((place.map_err(io::Error::other)?, share))
+            }
+        };
+        let places = Places {
+            _connection: connection,
+            _stranger: stranger,
+        };
         let peer = Peer {
             address,
             certificate,

@@ -2,6 +2,8 @@
 
 mod accept;
 mod connection;
+mod limits;
+mod shares;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use accept::{Incoming, incoming};
 pub(crate) use connection::Connection;
+pub use limits::FILES;
 
 /// The server's side of TLS: its chain (the certificate, then the CA's, by which a first-time client knows it), its key
 /// (PKCS #8 DER), and the CAs that sign client certificates.

@@ -11,7 +11,9 @@ use cattery_authority::store::{Entry, Revision, Store, StoreError, Transaction, 
 use tempfile::TempDir;
 use tonic::async_trait;
 
-use crate::support::{NOW_MS, child_dir, embedded, embedded_in, event, open_audit, spawn_child};
+use crate::support::{
+    NOW_MS, child_dir, embedded, embedded_in, event, limit_files, open_audit, spawn_child,
+};
 
 const ID: &str = "authority-1";
 
@@ -433,13 +435,13 @@ async fn records_that_are_no_changes_are_missed_after_a_mark() {
     let dir = TempDir::new().unwrap();
     let store = embedded(&dir);
     let changes = start(&dir, store.clone()).await;
-    changes.mark().await.unwrap();
+    changes.mark(NOW_MS).await.unwrap();
     let revision = changes.apply(event("a"), put("a")).await.unwrap();
     for _ in 0..3 {
         changes.audit().append(event("keys")).await.unwrap();
     }
-    changes.mark().await.unwrap();
-    changes.mark().await.unwrap();
+    changes.mark(NOW_MS).await.unwrap();
+    changes.mark(NOW_MS).await.unwrap();
     assert_eq!(
         store.commit(Transaction::new()).await.unwrap(),
         revision + 1,
@@ -453,6 +455,187 @@ async fn records_that_are_no_changes_are_missed_after_a_mark() {
     let error = unsettled(&dir, store).settle(NOW_MS).await.unwrap_err();
     assert!(
         error.to_string().contains("the store knows of record 5"),
+        "{error}"
+    );
+}
+
+/// A store beside which the disk fills up, once a change is in it: the limit on the size of files stands in for it.
+struct Filling {
+    inner: Arc<dyn Store>,
+    log: std::path::PathBuf,
+    armed: AtomicBool,
+}
+
+#[async_trait]
+impl Store for Filling {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.inner.get(key).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.inner.list(prefix, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
+        let result = self.inner.commit(transaction).await;
+        if self.armed.swap(false, Ordering::SeqCst) {
+            limit_files(Some(std::fs::metadata(&self.log).unwrap().len()));
+        }
+        result
+    }
+}
+
+#[test]
+fn a_change_without_an_outcome_is_not_answered_as_done() {
+    if let Some(dir) = child_dir() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        return runtime.block_on(change_while_the_log_fills(&dir));
+    }
+    let dir = TempDir::new().unwrap();
+    let test = "changes::a_change_without_an_outcome_is_not_answered_as_done";
+    let child = spawn_child(test, dir.path(), "trap '' XFSZ;");
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(log(&dir), ["intent", "outcome settled_done"]);
+}
+
+async fn change_while_the_log_fills(dir: &Path) {
+    let store = Arc::new(Filling {
+        inner: embedded_in(dir),
+        log: log_path(dir, ID),
+        armed: AtomicBool::new(false),
+    });
+    let changes = start_in(dir, store.clone()).await;
+    store.armed.store(true, Ordering::SeqCst);
+    let error = changes.apply(event("a"), put("a")).await.unwrap_err();
+    assert!(matches!(error, ChangeError::Unrecorded { .. }), "{error}");
+    assert!(changes.apply(event("b"), put("b")).await.is_err());
+    limit_files(None);
+    assert!(store.get("a").await.unwrap().is_some());
+    assert!(store.get("b").await.unwrap().is_none());
+    // Without another change.
+    changes.mark(NOW_MS).await.unwrap();
+}
+
+/// A store in which, just before one commit, somebody else's older mark arrives.
+struct Outdated {
+    inner: Arc<dyn Store>,
+    older: std::sync::Mutex<Option<Vec<u8>>>,
+}
+
+#[async_trait]
+impl Store for Outdated {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.inner.get(key).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.inner.list(prefix, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
+        let older = self.older.lock().unwrap().take();
+        if let Some(older) = older {
+            let put = Transaction::new().put(MARK, older);
+            self.inner.commit(put).await?;
+        }
+        self.inner.commit(transaction).await
+    }
+}
+
+const MARK: &str = "audit/authority-1";
+
+#[tokio::test]
+async fn a_mark_that_a_change_set_back_is_set_again() {
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(Outdated {
+        inner: embedded(&dir),
+        older: Default::default(),
+    });
+    let changes = start(&dir, store.clone()).await;
+    changes.apply(event("a"), put("a")).await.unwrap();
+    let older = store.get(MARK).await.unwrap().unwrap().value;
+    changes.audit().append(event("keys")).await.unwrap();
+    *store.older.lock().unwrap() = Some(older);
+    changes.mark(NOW_MS).await.unwrap();
+    let mark = store.get(MARK).await.unwrap().unwrap().value;
+    let head = serde_json::to_vec(&changes.audit().head()).unwrap();
+    assert_eq!(mark, head);
+}
+
+#[tokio::test]
+async fn what_a_start_settled_is_missed_if_it_is_cut_off() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let changes = start(&dir, store.clone()).await;
+    changes.apply(event("a"), put("a")).await.unwrap();
+    drop(changes);
+    let path = log_path(dir.path(), ID);
+    // The outcome, as a crash takes it and then an intruder.
+    for what in ["a crash", "an intruder"] {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let cut = text.trim_end().rfind('\n').unwrap() + 1;
+        std::fs::write(&path, &text[..cut]).unwrap();
+        let changes = unsettled(&dir, store.clone());
+        let settled = changes.settle(NOW_MS).await;
+        assert_eq!(settled.is_ok(), what == "a crash", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_older_than_its_log_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("store.redb");
+    let changes = start(&dir, embedded(&dir)).await;
+    changes.apply(event("a"), put("a")).await.unwrap();
+    drop(changes);
+    let old = std::fs::read(&file).unwrap();
+    let changes = start(&dir, embedded(&dir)).await;
+    changes.apply(event("b"), put("b")).await.unwrap();
+    drop(changes);
+
+    std::fs::write(&file, old).unwrap();
+    let error = unsettled(&dir, embedded(&dir)).settle(NOW_MS).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ChangeError::OldStore { .. }), "{error}");
+    assert!(error.to_string().contains("move it away"), "{error}");
+    // As it says.
+    let path = log_path(dir.path(), ID);
+    std::fs::rename(&path, dir.path().join("evidence")).unwrap();
+    let changes = unsettled(&dir, embedded(&dir));
+    assert!(changes.settle(NOW_MS).await.is_err());
+    changes.settle_accepting_loss(NOW_MS).await.unwrap();
+    drop(changes);
+    start(&dir, embedded(&dir)).await;
+}
+
+#[tokio::test]
+async fn another_authoritys_id_does_not_get_round_the_log() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let changes = start(&dir, store.clone()).await;
+    changes.expect_alone().await.unwrap();
+    changes.apply(event("a"), put("a")).await.unwrap();
+    changes.expect_alone().await.unwrap();
+    let (audit, dangling) = open_audit(dir.path(), "authority-2");
+    let other = Changes::new(store, audit, dangling);
+    let error = other.expect_alone().await.unwrap_err().to_string();
+    assert!(
+        error.contains("set authority_id = \"authority-1\""),
         "{error}"
     );
 }

@@ -8,7 +8,7 @@ use cattery_authority::audit::Changes;
 use cattery_authority::ca::Ca;
 use cattery_authority::config::Config;
 use cattery_authority::init::{
-    AUDIT_DIR, InitError, InitOptions, InitOutcome, InitUnseal, STORE_FILE, initialize,
+    AUDIT_DIR, InitError, InitOptions, InitOutcome, InitUnseal, STORE_FILE, initialize, prepare,
 };
 use cattery_authority::records::{
     ClusterRecord, EpochRecord, EpochState, OperatorRecord, Record as _, Role, key,
@@ -68,12 +68,12 @@ async fn everything_is_there_and_opens() {
     assert_eq!(sealer.cluster_id(), config.cluster_id.to_string());
     let ca = Ca::load(&*store, &sealer).await.unwrap();
     let value = async |key: &str| store.get(key).await.unwrap().unwrap().value;
-    let cluster = ClusterRecord::decode(&value(key::CLUSTER).await).unwrap();
+    let cluster = ClusterRecord::decode(key::CLUSTER, &value(key::CLUSTER).await).unwrap();
     assert_eq!(
         (cluster.cluster_id, cluster.trust_domain.as_str()),
         (config.cluster_id, "example.org")
     );
-    let epoch = EpochRecord::decode(&value(&key::epoch(1)).await).unwrap();
+    let epoch = EpochRecord::decode("epoch", &value(&key::epoch(1)).await).unwrap();
     assert_eq!(
         (epoch.state, epoch.activated_at, epoch.not_after),
         (EpochState::Active, Some(NOW), None)
@@ -85,7 +85,7 @@ async fn everything_is_there_and_opens() {
             .len(),
         32
     );
-    let operator = OperatorRecord::decode(&value(&key::operator("eve")).await).unwrap();
+    let operator = OperatorRecord::decode("eve", &value(&key::operator("eve")).await).unwrap();
     let device = operator.device.unwrap();
     assert_eq!(operator.role, Role::Admin);
 
@@ -158,8 +158,11 @@ async fn an_init_that_was_cut_off_starts_nothing_and_the_next_one_does_it() {
         let second = init(&dir).await.unwrap();
         assert_ne!(first.config.cluster_id, second.config.cluster_id);
         let store = open_store(&home.join(STORE_FILE));
-        let cluster =
-            ClusterRecord::decode(&store.get(key::CLUSTER).await.unwrap().unwrap().value).unwrap();
+        let cluster = ClusterRecord::decode(
+            key::CLUSTER,
+            &store.get(key::CLUSTER).await.unwrap().unwrap().value,
+        )
+        .unwrap();
         assert_eq!(cluster.cluster_id, second.config.cluster_id);
         assert!(!workshop.exists());
     }
@@ -171,6 +174,17 @@ async fn an_init_that_was_cut_off_starts_nothing_and_the_next_one_does_it() {
     init(&dir).await.unwrap();
     fs::create_dir(&workshop).unwrap();
     assert!(matches!(init(&dir).await, Err(InitError::Exists { .. })));
+}
+
+#[tokio::test]
+async fn what_is_prepared_and_not_finished_is_no_cluster() {
+    let dir = TempDir::new().unwrap();
+    let prepared = prepare(options(dir.path())).await.unwrap();
+    assert_eq!(prepared.operator().subject, "operator/eve");
+    assert!(Config::load(&dir.path().join("authority")).is_err());
+    drop(prepared);
+    let made = init(&dir).await.unwrap();
+    Config::load(&made.config.dir).unwrap();
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ fn a_key_file_is_its_owners_alone() {
         (0o640, false),
         (0o604, false),
         (0o620, false),
-        (0o700, false),
+        (0o700, true),
     ] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         match KeyFile::read(&path) {
@@ -255,4 +255,81 @@ fn what_is_no_key_file_is_refused() {
         refusal(KeyFile::read(dir.path().join("none"))),
         SealError::File { .. }
     ));
+}
+
+#[test]
+fn what_is_not_text_or_not_a_file_is_no_key_file_either() {
+    let dir = TempDir::new().unwrap();
+    let (path, _) = key_file(&dir);
+    fs::write(&path, [0xff; 54]).unwrap();
+    let error = refusal(KeyFile::read(&path));
+    assert!(
+        error
+            .to_string()
+            .contains("restore the file that `cattery init` made"),
+        "{error}"
+    );
+    // Nobody ever writes to it.
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let error = refusal(KeyFile::read(&pipe));
+    assert!(matches!(error, SealError::KeyFile { .. }), "{error}");
+}
+
+#[test]
+fn a_key_file_is_written_through_no_link() {
+    let dir = TempDir::new().unwrap();
+    let (path, other) = (dir.path().join("key"), dir.path().join("other"));
+    fs::write(&other, "precious").unwrap();
+    std::os::unix::fs::symlink(&other, dir.path().join("key.new")).unwrap();
+    KeyFile::create(&path).unwrap();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+}
+
+#[test]
+fn a_passphrase_is_one_line_and_nothing_of_it_is_lost() {
+    let read = |bytes: &[u8]| seal::read_passphrase(bytes, "a test").map(|text| text.to_string());
+    let longest = "x".repeat(1024);
+    for (given, taken) in [
+        ("correct horse", "correct horse"),
+        ("correct horse\n", "correct horse"),
+        ("correct horse\r\n", "correct horse"),
+        ("  correct horse\t\n", "  correct horse\t"),
+        (longest.as_str(), longest.as_str()),
+        (&format!("{longest}\r\n"), longest.as_str()),
+    ] {
+        assert_eq!(read(given.as_bytes()).unwrap(), taken, "{given:?}");
+    }
+    for (bad, why) in [
+        (&b""[..], "it is empty"),
+        (b"\r\n", "it is empty"),
+        (b"one\ntwo", "more than one line"),
+        (b"one\n\n", "more than one line"),
+        (b"one\rtwo\n", "more than one line"),
+        (format!("{longest}x\n").as_bytes(), "longer than 1024 bytes"),
+        ("x".repeat(100_000).as_bytes(), "longer than 1024 bytes"),
+        (b"caf\xe9", "not UTF-8"),
+    ] {
+        let error = refusal(read(bad)).to_string();
+        assert!(error.contains(why) && error.contains("a test"), "{error}");
+    }
+}
+
+#[test]
+fn a_passphrase_file_is_its_owners_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("p");
+    let error = refusal(seal::passphrase_from_file(&path));
+    assert!(
+        error.to_string().contains(path.to_str().unwrap()),
+        "{error}"
+    );
+    fs::write(&path, "correct horse \r\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let error = refusal(seal::passphrase_from_file(&path));
+    assert!(error.to_string().contains("mode 0640"), "{error}");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let read = seal::passphrase_from_file(&path).unwrap();
+    assert_eq!(*read, "correct horse ");
 }

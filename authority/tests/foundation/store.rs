@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use cattery_authority::store::{Embedded, Store, StoreError, Transaction};
+use cattery_authority::store::{Embedded, Store, StoreError, Transaction, list_all};
+use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
 use crate::store_conformance::conforms;
-use crate::support::{child_dir, embedded, limit_files, open_store, spawn_child};
+use crate::support::{child_dir, embedded, limit_files, open_store, open_when_free, spawn_child};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_store_conforms() {
@@ -86,10 +87,64 @@ fn what_is_no_store_is_refused_and_left_alone() {
         assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
         assert_eq!(fs::read(&path).unwrap(), content);
         assert!(
-            matches!(Embedded::create(&path), Err(StoreError::Unavailable(_))),
+            matches!(Embedded::create(&path), Err(StoreError::File { .. })),
             "nothing is overwritten"
         );
     }
+}
+
+/// Damage of every kind, in a file that was closed well, which redb trusts.
+#[test]
+fn a_damaged_file_is_refused_or_still_good() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("s");
+    runtime.block_on(async {
+        let store = Embedded::create(&path).unwrap();
+        for i in 0..100 {
+            let put = Transaction::new().put(format!("k/{i}"), vec![7; 10 * i]);
+            store.commit(put).await.unwrap();
+        }
+    });
+    let good = fs::read(&path).unwrap();
+    let used = good.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut refused = 0;
+    for round in 0..150 {
+        let mut bytes = good.clone();
+        // The beginning says where everything else is.
+        let end = if round % 3 == 0 { 512 } else { used };
+        for _ in 0..random.random_range(1..=8) {
+            bytes[random.random_range(0..end)] ^= random.random_range(1..=255_u8);
+        }
+        if round % 10 == 0 {
+            bytes.truncate(random.random_range(1..used));
+        }
+        fs::write(&path, &bytes).unwrap();
+        let read = runtime.block_on(async {
+            let store = open_when_free(&path)?;
+            store.commit(Transaction::new().put("new", "value")).await?;
+            list_all(&store, "").await
+        });
+        match read {
+            Ok(entries) => assert!(entries.iter().any(|entry| entry.key == "new")),
+            Err(error) => {
+                refused += 1;
+                let said = error.to_string();
+                assert!(
+                    said.contains("restore a backup") && !said.contains("panicked"),
+                    "round {round}: {said} ({error:?})"
+                );
+                assert!(
+                    said.contains(path.to_str().unwrap()) && !said.contains('\n'),
+                    "{said}"
+                );
+            }
+        }
+    }
+    assert!(refused > 0);
 }
 
 /// The limit on the size of files stands in for a full disk.

@@ -25,25 +25,29 @@ pub(crate) fn event(subject: &str) -> Event {
 }
 
 /// Opens what was closed just now. Another test may be between fork and exec of a child, which holds every lock until then.
-fn patiently<T, E: std::fmt::Debug>(
+fn patiently<T, E>(
     mut open: impl FnMut() -> Result<T, E>,
     in_use: impl Fn(&E) -> bool,
-) -> T {
+) -> Result<T, E> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match open() {
             Err(error) if in_use(&error) && Instant::now() < deadline => std::thread::yield_now(),
-            result => return result.unwrap(),
+            result => return result,
         }
     }
 }
 
 pub(crate) fn open_audit(dir: &Path, id: &str) -> (Audit, Vec<Intent>) {
     let in_use = |error: &AuditError| matches!(error, AuditError::InUse { .. });
-    patiently(|| Audit::open(dir, id), in_use)
+    patiently(|| Audit::open(dir, id), in_use).unwrap()
 }
 
 pub(crate) fn open_store(path: &Path) -> Embedded {
+    open_when_free(path).unwrap()
+}
+
+pub(crate) fn open_when_free(path: &Path) -> Result<Embedded, StoreError> {
     let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
     patiently(|| Embedded::open(path), in_use)
 }

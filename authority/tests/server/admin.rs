@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use cattery_proto::v1::admin_client::AdminClient;
 use cattery_proto::v1::*;
 use cattery_sdk::identity::KeyPair;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::harness::{Cluster, refused};
+use crate::harness::{Cluster, refused, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_are_a_ladder() {
@@ -135,7 +137,34 @@ async fn two_admins_cannot_revoke_each_other() {
             first.is_ok() != second.is_ok(),
             "one of them stays: {first:?} {second:?}"
         );
+        let (mut stays, mut goes, name) = match first {
+            Ok(_) => (one, two, "root"),
+            Err(_) => (two, one, "ada"),
+        };
+        let all = stays.list_operators(ListOperatorsRequest {}).await.unwrap();
+        let all = all.into_inner().operators;
+        let active = all.iter().filter(|operator| operator.state == "active");
+        assert_eq!(active.map(|o| o.name.as_str()).collect::<Vec<_>>(), [name]);
+        let request = |name: &str| AddServiceRequest { name: name.into() };
+        stays.add_service(request("photos")).await.unwrap();
+        let result = goes.add_service(request("mail")).await;
+        refused(result, Code::PermissionDenied, "gives no access any more");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_whose_certificate_ended_is_no_other_admin() {
+    let mut cluster = Cluster::start().await;
+    let mut config = cluster.config();
+    config.operator_certificate_lifetime = Duration::from_secs(2);
+    cluster.restart_with(config).await.unwrap();
+    let ada = cluster.operator("ada", "admin").await;
+    wait_until(ada.identity.not_after).await;
+    let request = RevokeOperatorRequest {
+        name: "root".into(),
+    };
+    let result = cluster.admin().revoke_operator(request).await;
+    refused(result, Code::FailedPrecondition, "`root` is the last admin");
 }
 
 #[tokio::test(flavor = "multi_thread")]

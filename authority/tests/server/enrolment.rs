@@ -1,12 +1,10 @@
-use std::time::Duration;
-
 use cattery_proto::v1::enrollment_client::EnrollmentClient;
 use cattery_proto::v1::*;
 use cattery_sdk::identity::KeyPair;
 use cattery_sdk::tls::Identity as Client;
 use tonic::Code;
 
-use crate::harness::{Cluster, now, refused};
+use crate::harness::{Cluster, now, refused, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_token_works_once_and_again_for_the_same_key() {
@@ -58,10 +56,7 @@ async fn every_useless_join_token_gets_one_answer() {
     let wrong_secret = enroll(&good.id, &[7; 32]).await;
     let unknown = enroll(&[7; 8], &*good.secret).await;
     let short = cluster.join_token_for("photos", 1).await.unwrap();
-    let end = now() + 2;
-    while now() < end {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_until(now() + 2).await;
     let expired = enroll(&short.id, &*short.secret).await;
     assert_eq!(wrong_secret.0, Code::Unauthenticated);
     assert_eq!(unknown, wrong_secret);

@@ -34,6 +34,13 @@ pub(crate) fn now() -> u64 {
         .as_secs()
 }
 
+/// Returns when it is that time.
+pub(crate) async fn wait_until(time: u64) {
+    while now() < time {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 /// A cluster with one authority, which runs, and its first admin `root`.
 pub(crate) struct Cluster {
     pub(crate) dir: TempDir,
@@ -236,10 +243,14 @@ impl Cluster {
     }
 
     pub(crate) async fn api_key(&self, user: &str) -> (ApiKey, ApiKeyText) {
+        self.api_key_for(user, 0).await
+    }
+
+    pub(crate) async fn api_key_for(&self, user: &str, ttl_seconds: u64) -> (ApiKey, ApiKeyText) {
         let receiver = ReceiverKey::generate().unwrap();
         let request = CreateApiKeyRequest {
             user: user.into(),
-            ttl_seconds: 0,
+            ttl_seconds,
             receiver_public_key: receiver.public_key(),
         };
         let answer = self

@@ -5,10 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use cattery_authority::app::App;
 use cattery_authority::config::{Log, LogFormat};
+use cattery_authority::init::InitUnseal;
 use cattery_authority::logging;
+use cattery_proto::v1::unseal_client::UnsealClient;
+use cattery_proto::v1::{ListServicesRequest, RevokeApiKeyRequest, UnsealRequest};
+use cattery_sdk::identity::KeyPair;
 
-use crate::harness::{Cluster, PASSPHRASE};
+use crate::harness::{Cluster, PASSPHRASE, passphrase};
+use crate::unsealing::local;
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -73,12 +79,22 @@ fn alone(test: &str) -> bool {
 
 #[test]
 fn the_most_verbose_log_holds_no_secret() {
-    if !alone("logs::the_most_verbose_log_holds_no_secret") {
-        return;
+    if alone("logs::the_most_verbose_log_holds_no_secret") {
+        search(LogFormat::Human);
     }
+}
+
+#[test]
+fn the_most_verbose_log_for_programs_holds_no_secret() {
+    if alone("logs::the_most_verbose_log_for_programs_holds_no_secret") {
+        search(LogFormat::Json);
+    }
+}
+
+fn search(format: LogFormat) {
     let captured = Captured::default();
     let log = Log {
-        format: LogFormat::Human,
+        format,
         filter: "trace,h2=trace,hyper=trace,tonic=trace,rustls=trace,tower=trace".into(),
     };
     let writer = {
@@ -86,16 +102,24 @@ fn the_most_verbose_log_holds_no_secret() {
         move || captured.clone()
     };
     let subscriber = logging::subscriber(&log, writer, false).unwrap();
-    // One thread, so that everything that happens is logged here, and no other test is.
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    let secrets = runtime.block_on(everything());
+    let secrets = runtime.block_on(async {
+        let mut secrets = everything().await;
+        secrets.extend(sealed().await);
+        secrets
+    });
 
     let log = captured.text();
-    for line in ["listening on", "a call was refused", "answered"] {
+    for line in [
+        "listening on",
+        "a call was refused",
+        "answered",
+        "the authority stays sealed",
+    ] {
         assert!(log.contains(line), "no `{line}` in the log");
     }
     // Other people's code does not get to say more than INFO.
@@ -122,10 +146,10 @@ async fn everything() -> Vec<(&'static str, Vec<u8>)> {
     let token = cluster.join_token("photos").await;
     secrets.push(("the join token", token.to_text().as_bytes().to_vec()));
     secrets.push(("the join token's secret", token.secret.to_vec()));
-    let key = cattery_sdk::identity::KeyPair::generate().unwrap();
+    let key = KeyPair::generate().unwrap();
     secrets.push(("the agent's key", key.pkcs8().to_vec()));
     let agent = cluster.enroll(&token, &key).await.unwrap();
-    let other = cattery_sdk::identity::KeyPair::generate().unwrap();
+    let other = KeyPair::generate().unwrap();
     assert!(cluster.enroll(&token, &other).await.is_err());
     for (_, _, key) in cluster.service_keys(&agent.client).await.unwrap().1 {
         secrets.push(("a service key", key));
@@ -140,12 +164,47 @@ async fn everything() -> Vec<(&'static str, Vec<u8>)> {
         secrets.push(("a user key", key.token_key().expose().to_vec()));
         secrets.push(("a user key's text", key.to_text().as_bytes().to_vec()));
     }
-    let request = cattery_proto::v1::RevokeApiKeyRequest { id: listed.id };
+    let request = RevokeApiKeyRequest { id: listed.id };
     cluster.admin().revoke_api_key(request).await.unwrap();
     assert!(cluster.user_keys(&api_key, &[], 0).await.is_err());
     cluster.running.take().unwrap().shutdown().await;
     let key_file = std::fs::read(cluster.dir.path().join("unseal.key")).unwrap();
     secrets.push(("the key file", key_file.trim_ascii().to_vec()));
-    secrets.push(("the passphrase", PASSPHRASE.as_bytes().to_vec()));
+    secrets
+}
+
+/// The same for one that is opened with a passphrase, and for an operator.
+async fn sealed() -> Vec<(&'static str, Vec<u8>)> {
+    const WRONG: &str = "a passphrase that somebody mistyped";
+    let mut cluster = Cluster::made(|_| InitUnseal::Passphrase(passphrase())).await;
+    let running = App::start(cluster.config(), None).await.unwrap();
+    let mut unseal = UnsealClient::new(local(&cluster.authority_dir()).await);
+    let mut with = async |passphrase: &str| {
+        let passphrase = passphrase.to_owned();
+        unseal.unseal(UnsealRequest { passphrase }).await
+    };
+    assert!(with(WRONG).await.is_err());
+    with(PASSPHRASE).await.unwrap();
+    running.opened().await;
+    cluster.running = Some(running);
+    let token = cluster.invite("ada", "admin").await.unwrap();
+    let key = KeyPair::generate().unwrap();
+    let ada = cluster.enroll(&token, &key).await.unwrap();
+    cluster
+        .admin_as(&ada.client)
+        .list_services(ListServicesRequest {})
+        .await
+        .unwrap();
+    let secrets = vec![
+        ("the passphrase", PASSPHRASE.as_bytes().to_vec()),
+        ("a wrong passphrase", WRONG.as_bytes().to_vec()),
+        (
+            "an operator's join token",
+            token.to_text().as_bytes().to_vec(),
+        ),
+        ("an operator's join token's secret", token.secret.to_vec()),
+        ("an operator's key", key.pkcs8().to_vec()),
+    ];
+    cluster.stop().await;
     secrets
 }

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers are outside of test functions.
 
 mod admin;
+mod border;
+mod connections;
 mod enrolment;
 mod harness;
-mod killed;
 mod logs;
 mod program;
 mod service_keys;
 mod starting;
 mod unsealing;
 mod user_keys;
+mod withheld;

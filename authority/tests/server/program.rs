@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use cattery_authority::app::ADDRESS_FILE;
@@ -14,6 +15,9 @@ use cattery_sdk::connect::Connector;
 use cattery_sdk::tls::Trust;
 
 use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::harness::{Cluster, PASSPHRASE, passphrase, refused};
 
@@ -50,16 +54,24 @@ impl Kept {
     }
 
     /// Reads the log up to a line with these words.
-    fn until(&mut self, words: &str) -> String {
-        let mut log = String::new();
-        for line in BufReader::new(self.0.stderr.as_mut().unwrap()).lines() {
-            let line = line.unwrap();
-            log.push_str(&line);
-            if line.contains(words) {
-                return log;
+    fn until(&mut self, words: &str) {
+        let log = BufReader::new(self.0.stderr.take().unwrap());
+        let (said, hears) = mpsc::channel();
+        // Reads on after that, so that the log never has to wait for a reader.
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let _ = said.send(line);
             }
+        });
+        let mut log = String::new();
+        loop {
+            let line = hears.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("no `{words}` in: {log}"));
+            if line.contains(words) {
+                return;
+            }
+            log.push_str(&line);
         }
-        panic!("no `{words}` in: {log}")
     }
 }
 
@@ -196,12 +208,21 @@ async fn what_cannot_be_recorded_does_not_happen() {
         .join(format!("{}.log", cluster.config().authority_id));
     limit(&fs::metadata(log).unwrap().len().to_string());
     let issued = cluster.audited("user_keys_issued");
+    let trust = Trust::Bundle(cluster.bundle.clone());
+    let anybody = Connector::new(vec![address.clone()], &trust, None).unwrap();
+    let mut health = HealthClient::new(anybody.channel());
+    let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let mut watched = watched.into_inner();
+    let mut status = async || watched.message().await.unwrap().unwrap().status();
+    assert_eq!(status().await, ServingStatus::Serving);
     for _ in 0..2 {
         let result = keys().await.map(drop);
         refused(result, Code::Unavailable, "cannot do that now");
     }
+    assert_eq!(status().await, ServingStatus::NotServing);
     assert_eq!(cluster.audited("user_keys_issued"), issued);
     limit("unlimited");
+    assert_eq!(status().await, ServingStatus::Serving);
     assert_eq!(keys().await.unwrap().len(), 1);
     assert_eq!(cluster.audited("user_keys_issued"), issued + 1);
 }

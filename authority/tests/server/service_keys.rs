@@ -1,5 +1,7 @@
 use cattery_core::{RequestFacts, ServiceKey, UserName};
 use cattery_proto::v1::*;
+use cattery_sdk::identity::KeyPair;
+use cattery_sdk::tls::Identity as Client;
 use tonic::Code;
 
 use crate::harness::{Cluster, refused};
@@ -74,6 +76,22 @@ async fn a_hand_out_is_audited_once_and_polls_are_not() {
         .unwrap();
     assert_eq!(record["actor"], "service/photos");
     assert_eq!(record["fields"]["keys"], "1/1.0");
+
+    // A new certificate is a new hand-out.
+    let key = KeyPair::generate().unwrap();
+    let csr = key.csr().unwrap();
+    let request = RenewCertificateRequest { csr };
+    let channel = cluster.channel(Some(&agent.client));
+    let mut calls = enrollment_client::EnrollmentClient::new(channel);
+    let renewed = calls.renew_certificate(request).await.unwrap();
+    let renewed = Client {
+        certificate: renewed.into_inner().identity.unwrap().certificate,
+        key: key.pkcs8(),
+    };
+    for _ in 0..3 {
+        cluster.service_keys(&renewed).await.unwrap();
+    }
+    assert_eq!(cluster.audited("service_keys_issued"), 2);
 }
 
 /// The whole point: what the service holds checks what the user signs.

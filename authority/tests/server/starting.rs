@@ -122,9 +122,18 @@ async fn only_this_clusters_authority_is_trusted_and_only_its_clients() {
     let said = connector.explain(&status);
     assert!(said.contains("is not the one meant"), "{said}");
 
-    let mut admin = cluster.admin_as(&other.root);
-    let result = admin.list_services(ListServicesRequest {}).await;
-    assert!(result.is_err());
+    let trust = Trust::Bundle(cluster.bundle.clone());
+    let stranger = Connector::new(vec![cluster.address()], &trust, Some(&other.root)).unwrap();
+    let mut admin = admin_client::AdminClient::new(stranger.channel());
+    let status = admin
+        .list_services(ListServicesRequest {})
+        .await
+        .unwrap_err();
+    let said = format!("{} {status:?}", stranger.explain(&status));
+    assert!(
+        said.contains("UnknownCA") || said.contains("DecryptError"),
+        "{said}"
+    );
 }
 
 /// Streams that are open do not keep it from stopping.
@@ -144,8 +153,13 @@ async fn it_stops_with_clients_connected() {
         cluster.address()
     );
     let running = cluster.running.take().unwrap();
-    tokio::time::timeout(std::time::Duration::from_secs(20), running.shutdown())
+    let stopping = tokio::spawn(running.shutdown());
+    // Said at once, for whoever would send more.
+    let status = watch.message().await.unwrap().unwrap().status();
+    assert_eq!(status.as_str_name(), "NOT_SERVING");
+    tokio::time::timeout(std::time::Duration::from_secs(60), stopping)
         .await
+        .unwrap()
         .unwrap();
     assert!(!address.exists());
     cluster.restart().await;
@@ -174,6 +188,18 @@ async fn a_port_that_is_taken_is_named() {
     config.listen = taken.local_addr().unwrap().to_string();
     let said = start_error(config).await;
     assert!(said.contains("another program has this port"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_not_known_is_named() {
+    let cluster = made().await;
+    let mut config = cluster.config();
+    config.listen = "no such host:7443".into();
+    let said = start_error(config).await;
+    assert!(
+        said.contains("`no such host:7443`: correct `listen`"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

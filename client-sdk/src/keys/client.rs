@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use cattery_core::Caveat;
-use tokio::task::AbortHandle;
+use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     Cluster, Credentials, Health, MintError, MintOptions, Token,
-    renew::{self, Fetch, State},
+    renew::{self, Fetch},
     snapshot::Fetched,
     source::{Source, unix_now},
+    state::State,
 };
 use crate::{connect::ConnectorError, tls::Identity};
 
@@ -18,7 +19,8 @@ use crate::{connect::ConnectorError, tls::Identity};
 pub struct ConnectOptions {
     /// The services to call. Empty: every one that a grant allows (not with [`Credentials::Agent`]).
     pub services: Vec<String>,
-    /// How long a key is to last; `None` for the longest that is allowed.
+    /// How long a key is to last; `None` for the longest that is allowed. With [`Credentials::Agent`], the window that the agent
+    /// signs for: 300 s unless said otherwise.
     pub lease: Option<Duration>,
 }
 
@@ -32,6 +34,19 @@ struct Inner {
     state: Arc<State>,
     source: Arc<Source>,
     renewing: AbortHandle,
+}
+
+/// A certificate was not replaced; what there was stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceIdentityError {
+    /// The client has an API key or an agent, and no certificate.
+    #[error(
+        "this client uses no certificate that could be replaced: connect with Credentials::Certificate for that"
+    )]
+    NoCertificate,
+    /// The certificate or its key is damaged.
+    #[error(transparent)]
+    Unusable(#[from] ConnectorError),
 }
 
 /// A client could not get its first keys.
@@ -67,7 +82,8 @@ impl Client {
     /// Gets the first keys, and renews them from then on in a task of the current tokio runtime.
     ///
     /// # Errors
-    /// [`ConnectError`]. A service that was refused beside others is none: minting for it says so.
+    /// [`ConnectError`]. A service that was refused beside others is none: minting for it says so, and so does
+    /// [`Health::refused`].
     pub async fn connect(
         credentials: Credentials,
         options: ConnectOptions,
@@ -82,22 +98,15 @@ impl Client {
             lease_seconds: options.lease.map_or(0, |lease| lease.as_secs().max(1)),
         };
         let first = fetcher.fetch().await.map_err(ConnectError::Fetch)?;
-        if let Some(why) = first.nothing() {
-            let why = if why.is_empty() {
-                "no grant allows any service".into()
-            } else {
-                why
-            };
-            return Err(ConnectError::NothingGranted(why));
+        if first.held.is_empty() {
+            return Err(nothing(&first));
         }
-        let life = first.shortest();
-        let state = Arc::new(State::new(first));
-        let renewing = tokio::spawn(renew::run(Arc::clone(&state), fetcher, life));
+        let (state, renewing) = renew::start(first, fetcher, unix_now);
         Ok(Self {
             inner: Arc::new(Inner {
                 state,
                 source,
-                renewing: renewing.abort_handle(),
+                renewing,
             }),
         })
     }
@@ -107,30 +116,30 @@ impl Client {
     /// # Errors
     /// [`MintError`].
     pub fn mint(&self, service: &str, options: &MintOptions) -> Result<Token, MintError> {
-        self.mint_noting_round(service, options, None)
-            .map(|(token, _)| token)
+        self.mint_with(service, options, None)
     }
 
     /// Who the tokens speak for: `user/NAME` or `service/NAME`.
     pub fn principal(&self) -> String {
-        self.inner.state.snapshot().principal.clone()
+        self.inner.state.snapshot().brought.principal.clone()
     }
 
     /// The services that there are keys for.
     pub fn services(&self) -> Vec<String> {
         let snapshot = self.inner.state.snapshot();
-        let held = snapshot.held.iter();
-        let mut services: Vec<_> = held
-            .filter(|(_, held)| held.ends().is_some())
-            .map(|(service, _)| service.clone())
-            .collect();
+        let mut services: Vec<_> = snapshot.brought.held.keys().cloned().collect();
         services.sort_unstable();
         services
     }
 
     /// Whether renewing works, and until when what is held is good.
     pub fn health(&self) -> Health {
-        Health::clone(&self.inner.state.health())
+        self.inner.state.health().borrow().clone()
+    }
+
+    /// The same, to be told whenever it changes.
+    pub fn watch_health(&self) -> watch::Receiver<Health> {
+        self.inner.state.health()
     }
 
     /// What the authorities last said of themselves; `None` with an agent.
@@ -141,16 +150,20 @@ impl Client {
     /// Uses another client certificate from now on: those of services are short-lived.
     ///
     /// # Errors
-    /// The certificate or its key is damaged; the old one stays.
-    pub fn replace_identity(&self, identity: Identity) -> Result<(), ConnectorError> {
+    /// [`ReplaceIdentityError`].
+    pub fn replace_identity(&self, identity: Identity) -> Result<(), ReplaceIdentityError> {
         self.inner.source.replace_identity(identity)
     }
 
     /// Reports that a token was refused for its key (`retired_epoch`, `unknown_epoch`, `revoked`, `key_expired`). Waits up to
-    /// a few seconds for newer keys; true once there are, so that one more try makes sense. Many calls are one fetch.
-    pub async fn key_refused(&self) -> bool {
-        let round = self.inner.state.snapshot().round;
-        self.inner.state.newer_than(round).await
+    /// a few seconds for newer keys than its own; true once there are, so that one more try makes sense. Many calls are one
+    /// fetch.
+    pub async fn key_refused(&self, refused: &Token) -> bool {
+        self.newer_than(refused.round).await
+    }
+
+    pub(crate) fn round(&self) -> u64 {
+        self.inner.state.round()
     }
 
     pub(crate) async fn newer_than(&self, round: u64) -> bool {
@@ -161,36 +174,45 @@ impl Client {
         self.inner.state.want_newer_than(round);
     }
 
-    pub(crate) fn mint_noting_round(
+    /// `extra` goes behind the options' caveats.
+    pub(crate) fn mint_with(
         &self,
         service: &str,
         options: &MintOptions,
         extra: Option<Caveat<'static>>,
-    ) -> Result<(Token, u64), MintError> {
+    ) -> Result<Token, MintError> {
         let now = unix_now().ok_or(MintError::Clock)?;
         let snapshot = self.inner.state.snapshot();
         let token = snapshot.mint_at(service, options, extra, now);
-        let token = token.map_err(|error| match error {
-            MintError::KeyExpired { service, .. } => {
-                // The timer of renewing stands still while a computer sleeps, and this clock does not.
+        token.map_err(|error| match error {
+            MintError::KeyExpired { service, why } => {
                 self.want_newer_than(snapshot.round);
                 MintError::KeyExpired {
                     service,
-                    why: self.why_failing(),
+                    why: self.why_failing().unwrap_or(why),
                 }
             }
             other => other,
-        })?;
-        Ok((token, snapshot.round))
+        })
     }
 
-    fn why_failing(&self) -> String {
+    fn why_failing(&self) -> Option<String> {
         let health = self.inner.state.health();
-        health.failing.as_ref().map_or_else(
-            || "is the clock of this computer right?".to_owned(),
-            |failing| failing.why.clone(),
-        )
+        let health = health.borrow();
+        health.failing.as_ref().map(|failing| failing.why.clone())
     }
+}
+
+fn nothing(first: &Fetched) -> ConnectError {
+    let refused = first.refused.iter().chain(&first.missing);
+    let refused: Vec<_> = refused
+        .map(|(service, why)| format!("{service}: {why}"))
+        .collect();
+    ConnectError::NothingGranted(if refused.is_empty() {
+        "no grant allows any service".to_owned()
+    } else {
+        refused.join("; ")
+    })
 }
 
 impl Drop for Inner {

@@ -22,6 +22,13 @@ pub struct MintOptions {
     pub claims_type: String,
     /// What the signer says of themselves; grants nothing.
     pub claims: Vec<u8>,
+    /// Whether the token is accepted once: each one gets an id of its own.
+    ///
+    /// A verifier's memory of such tokens is finite, and one lease fills an eighth of it at most. With
+    /// [`Credentials::Agent`](super::Credentials::Agent) all tokens of one window are narrowed from one, and share a
+    /// 64th. Past that they are refused with `replay_full` until earlier ones have ended. A verifier that has restarted refuses
+    /// those of a window that began before.
+    pub single_use: bool,
 }
 
 impl Default for MintOptions {
@@ -31,6 +38,7 @@ impl Default for MintOptions {
             caveats: Vec::new(),
             claims_type: String::new(),
             claims: Vec::new(),
+            single_use: false,
         }
     }
 }
@@ -39,6 +47,8 @@ impl Default for MintOptions {
 pub struct Token {
     text: Zeroizing<String>,
     not_after: u64,
+    /// The round of the key, so that a refusal asks for newer ones than this.
+    pub(crate) round: u64,
 }
 
 impl Token {
@@ -77,11 +87,19 @@ impl fmt::Debug for Token {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
     /// The client was not connected for this service.
-    #[error("there is no key for the service `{0}`: name it when connecting")]
+    #[error("there is no key for the service `{0}`: name it when connecting, and have it granted")]
     NoKey(String),
     /// The authority (or the agent) refused a key for this service.
     #[error("there is no key for the service `{service}`: {why}")]
     Refused {
+        /// The service.
+        service: String,
+        /// What it said.
+        why: String,
+    },
+    /// The agent cannot sign for this service at present, and never did.
+    #[error("there is no key for the service `{service}` yet: {why}")]
+    NotYet {
         /// The service.
         service: String,
         /// What it said.
@@ -109,8 +127,20 @@ pub enum MintError {
     Clock,
 }
 
+impl MintOptions {
+    /// All caveats of one token. A single use comes first: what a verifier remembers is the tag behind it.
+    fn caveats(&self, extra: Option<Caveat<'static>>) -> impl Iterator<Item = Caveat<'static>> {
+        let once = self.single_use.then(|| Caveat::SingleUse {
+            id: rand::random(), // the thread's CSPRNG
+        });
+        once.into_iter()
+            .chain(self.caveats.iter().cloned())
+            .chain(extra)
+    }
+}
+
 impl Snapshot {
-    /// A token for `service` at `now` (Unix seconds). `extra` goes behind the options' caveats.
+    /// A token for `service` at `now` (Unix seconds, by this computer's clock). `extra` goes behind the options' caveats.
     pub(crate) fn mint_at(
         &self,
         service: &str,
@@ -118,25 +148,51 @@ impl Snapshot {
         extra: Option<Caveat<'static>>,
         now: u64,
     ) -> Result<Token, MintError> {
-        let held = self
-            .held
-            .get(service)
-            .ok_or_else(|| MintError::NoKey(service.to_owned()))?;
-        let not_after = |end: u64| now.saturating_add(options.ttl.as_secs().max(1)).min(end);
-        match held {
-            Held::Refused(why) => Err(MintError::Refused {
+        let brought = &self.brought;
+        let now = now.saturating_add_signed(brought.offset);
+        let Some(held) = brought.held.get(service) else {
+            return Err(self.why_not(service));
+        };
+        let end = held.ends();
+        if end <= now {
+            return Err(MintError::KeyExpired {
                 service: service.to_owned(),
-                why: why.clone(),
-            }),
-            held if held.ends().is_some_and(|end| end <= now) => Err(MintError::KeyExpired {
-                service: service.to_owned(),
-                why: String::new(),
-            }),
-            Held::Key(key) => mint_with(key, options, extra, now, not_after(key.id().expires_at)),
-            Held::Token {
-                text,
-                not_after: end,
-            } => narrow(text, *end, options, extra, not_after(*end)),
+                why: brought
+                    .refused
+                    .get(service)
+                    .cloned()
+                    .unwrap_or_else(|| "is the clock of this computer right?".to_owned()),
+            });
+        }
+        let not_after = now.saturating_add(options.ttl.as_secs().max(1)).min(end);
+        let caveats = options.caveats(extra);
+        let text = match &**held {
+            Held::Key(key) => mint_with(key, options, caveats, now, not_after)?,
+            Held::Token { text, .. } => {
+                if !options.claims.is_empty() || !options.claims_type.is_empty() {
+                    return Err(MintError::ClaimsThroughAgent);
+                }
+                let until = (not_after < end).then_some(Caveat::TimeWindow {
+                    not_before: 0,
+                    not_after,
+                });
+                narrow(text, caveats.chain(until))?
+            }
+        };
+        Ok(Token {
+            text,
+            not_after,
+            round: self.round,
+        })
+    }
+
+    fn why_not(&self, service: &str) -> MintError {
+        let (refused, missing) = (&self.brought.refused, &self.brought.missing);
+        let name = service.to_owned();
+        match (refused.get(service).cloned(), missing.get(service).cloned()) {
+            (Some(why), _) => MintError::Refused { service: name, why },
+            (None, Some(why)) => MintError::NotYet { service: name, why },
+            (None, None) => MintError::NoKey(name),
         }
     }
 }
@@ -144,11 +200,11 @@ impl Snapshot {
 fn mint_with(
     key: &UserKey,
     options: &MintOptions,
-    extra: Option<Caveat<'static>>,
+    caveats: impl Iterator<Item = Caveat<'static>>,
     now: u64,
     not_after: u64,
-) -> Result<Token, MintError> {
-    let caveats: Vec<_> = options.caveats.iter().cloned().chain(extra).collect();
+) -> Result<Zeroizing<String>, MintError> {
+    let caveats: Vec<_> = caveats.collect();
     let mut text = Zeroizing::new(String::new());
     key.mint(
         &TokenSpec {
@@ -161,29 +217,19 @@ fn mint_with(
         },
         &mut text,
     )?;
-    Ok(Token { text, not_after })
+    Ok(text)
 }
 
 /// A token that an agent signed, with more caveats: that needs no key.
 fn narrow(
     text: &str,
-    end: u64,
-    options: &MintOptions,
-    extra: Option<Caveat<'static>>,
-    not_after: u64,
-) -> Result<Token, MintError> {
-    if !options.claims.is_empty() || !options.claims_type.is_empty() {
-        return Err(MintError::ClaimsThroughAgent);
-    }
-    let until = (not_after < end).then_some(Caveat::TimeWindow {
-        not_before: 0,
-        not_after,
-    });
+    caveats: impl Iterator<Item = Caveat<'static>>,
+) -> Result<Zeroizing<String>, MintError> {
     let mut text = Zeroizing::new(text.to_owned());
-    for caveat in options.caveats.iter().cloned().chain(extra).chain(until) {
+    for caveat in caveats {
         let mut narrower = Zeroizing::new(String::new());
         attenuate_token(&text, &caveat, &mut narrower)?;
         text = narrower;
     }
-    Ok(Token { text, not_after })
+    Ok(text)
 }

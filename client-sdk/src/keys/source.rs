@@ -1,19 +1,20 @@
 //! Where keys come from: an authority, asked with an API key or a client certificate; or a local agent, which signs.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
-use cattery_proto::v1::{MintRequest, agent_client::AgentClient};
-use tonic::transport::Channel;
+use cattery_proto::v1::{MintRequest, MintResponse, agent_client::AgentClient};
+use tokio::task::JoinSet;
+use tonic::{Status, transport::Channel};
 use zeroize::Zeroizing;
 
 use super::{
-    Cluster,
-    fetch::{Auth, FetchError, IssuedKeys, fetch_user_keys},
+    Cluster, ReplaceIdentityError,
+    fetch::{Auth, FetchError, fetch_user_keys},
     snapshot::{Fetched, Held},
 };
 use crate::{
@@ -25,8 +26,8 @@ use crate::{
 
 /// How long the tokens last that an agent signs to be narrowed here: long enough that an agent can restart meanwhile.
 const AGENT_TOKEN_SECONDS: u32 = 300;
-/// Difference of clocks from which on tokens will soon be refused (verifiers forgive 30 s).
-const NOTABLE_SKEW_MS: u64 = 10_000;
+/// Difference of clocks from which on tokens are dated by the authority's (verifiers forgive 30 s).
+const NOTABLE_SKEW_MS: i64 = 5_000;
 
 /// How a client gets what it signs with.
 pub enum Credentials {
@@ -40,6 +41,10 @@ pub enum Credentials {
         cluster: Cluster,
     },
     /// The agent beside this process, which signs as its service. The services to call have to be named.
+    ///
+    /// The agent signs one token for each window of 300 s ([`ConnectOptions::lease`](super::ConnectOptions) sets another), which is
+    /// then narrowed here. A verifier whose greatest lifetime of a token is less than the window refuses them all, with
+    /// `lifetime_too_long`, however short `ttl` is.
     Agent {
         /// Its Unix socket.
         socket: PathBuf,
@@ -108,7 +113,9 @@ impl Source {
     ) -> Result<Fetched, String> {
         match self {
             Self::Authority(authority) => authority.fetch(services, lease_seconds).await,
-            Self::Agent { socket, channel } => sign_through(socket, channel, services).await,
+            Self::Agent { socket, channel } => {
+                sign_through(socket, channel, services, lease_seconds).await
+            }
         }
     }
 
@@ -119,9 +126,9 @@ impl Source {
         }
     }
 
-    pub(crate) fn replace_identity(&self, identity: Identity) -> Result<(), ConnectorError> {
+    pub(crate) fn replace_identity(&self, identity: Identity) -> Result<(), ReplaceIdentityError> {
         match self {
-            Self::Authority(authority) => {
+            Self::Authority(authority) if authority.api_key.is_none() => {
                 let mut link = authority.link();
                 let trust = Trust::Bundle(link.cluster.trust_bundle.clone());
                 let addresses = authority.addresses(&link.cluster);
@@ -130,7 +137,7 @@ impl Source {
                 link.identity = Some(identity);
                 Ok(())
             }
-            Self::Agent { .. } => Ok(()),
+            Self::Authority(_) | Self::Agent { .. } => Err(ReplaceIdentityError::NoCertificate),
         }
     }
 }
@@ -149,6 +156,7 @@ impl Authority {
             .api_key
             .as_ref()
             .map_or(Auth::Certificate, Auth::ApiKey);
+        let asked = unix_millis();
         let issued = fetch_user_keys(channel, auth, services, lease_seconds)
             .await
             .map_err(|error| match error {
@@ -156,8 +164,28 @@ impl Authority {
                 other => other.to_string(),
             })?;
         self.keep(&issued.cluster);
-        warn_of_skew(issued.server_time_ms);
-        Ok(issued.into())
+        let middle = asked.midpoint(unix_millis());
+        let mut fetched = Fetched {
+            principal: issued.principal,
+            now: match issued.server_time_ms {
+                0 => middle / 1000,
+                server_ms => server_ms / 1000,
+            },
+            offset: offset(issued.server_time_ms, middle),
+            ..Fetched::default()
+        };
+        for (service, result) in issued.keys {
+            match result {
+                Ok(key) => {
+                    let held = Arc::new(Held::Key(Box::new(key)));
+                    fetched.held.insert(service, held);
+                }
+                Err(why) => {
+                    fetched.refused.insert(service, why.to_string());
+                }
+            }
+        }
+        Ok(fetched)
     }
 
     /// The next connections use what the authority said of its cluster.
@@ -190,66 +218,85 @@ impl Authority {
     }
 }
 
-impl From<IssuedKeys> for Fetched {
-    fn from(issued: IssuedKeys) -> Self {
-        let held = issued.keys.into_iter().map(|(service, result)| {
-            let held = result.map_or_else(
-                |why| Held::Refused(why.to_string()),
-                |key| Held::Key(Box::new(key)),
-            );
-            (service, held)
-        });
-        Self {
-            principal: issued.principal,
-            held: held.collect(),
-            now: issued.server_time_ms / 1000,
-        }
-    }
-}
-
+/// One call for each service, all at once. An error only where none came to an answer.
 async fn sign_through(
     socket: &Path,
     channel: &Channel,
     services: &[String],
+    window_seconds: u64,
 ) -> Result<Fetched, String> {
-    let mut held = HashMap::new();
-    for audience in services {
-        let request = MintRequest {
-            audience: audience.clone(),
-            ttl_seconds: AGENT_TOKEN_SECONDS,
-            ..MintRequest::default()
-        };
-        let signed = match AgentClient::new(channel.clone()).mint(request).await {
+    let window = match u32::try_from(window_seconds) {
+        Ok(0) => AGENT_TOKEN_SECONDS,
+        Ok(seconds) => seconds,
+        Err(_) => u32::MAX,
+    };
+    let mut calls = JoinSet::new();
+    for service in services {
+        let (service, channel) = (service.clone(), channel.clone());
+        calls.spawn(async move {
+            let answer = mint(channel, &service, window).await;
+            (service, answer)
+        });
+    }
+    let mut fetched = Fetched {
+        now: unix_now().unwrap_or(0),
+        ..Fetched::default()
+    };
+    while let Some(call) = calls.join_next().await {
+        let (service, answer) = call.map_err(|error| error.to_string())?;
+        match answer {
             Ok(answer) => {
-                let answer = answer.into_inner();
-                Held::Token {
+                let held = Held::Token {
                     text: Zeroizing::new(answer.token),
                     not_after: answer.not_after,
-                }
+                };
+                fetched.held.insert(service, Arc::new(held));
             }
-            Err(status)
-                if matches!(
-                    status.code(),
-                    tonic::Code::PermissionDenied | tonic::Code::NotFound
-                ) =>
-            {
-                Held::Refused(status.message().to_owned())
+            Err(status) if is_refusal(&status) => {
+                fetched.refused.insert(service, status.message().to_owned());
             }
-            Err(status) => return Err(agent::explain(socket, &status)),
-        };
-        held.insert(audience.clone(), signed);
+            Err(status) => {
+                fetched
+                    .missing
+                    .insert(service, agent::explain(socket, &status));
+            }
+        }
     }
-    Ok(Fetched {
-        principal: principal(&held).unwrap_or_default(),
-        held,
-        now: unix_now().unwrap_or(0),
-    })
+    fetched.principal = principal(&fetched.held).unwrap_or_default();
+    if fetched.held.is_empty() && fetched.refused.is_empty() {
+        return Err(all_of(&fetched.missing));
+    }
+    Ok(fetched)
+}
+
+async fn mint(channel: Channel, service: &str, window: u32) -> Result<MintResponse, Status> {
+    let request = MintRequest {
+        audience: service.to_owned(),
+        ttl_seconds: window,
+        ..MintRequest::default()
+    };
+    let answer = AgentClient::new(channel).mint(request).await?;
+    Ok(answer.into_inner())
+}
+
+/// Asking again soon would not help.
+fn is_refusal(status: &Status) -> bool {
+    use tonic::Code::{InvalidArgument, NotFound, PermissionDenied};
+    matches!(status.code(), PermissionDenied | NotFound | InvalidArgument)
+}
+
+/// Mostly it is the same for all.
+fn all_of(missing: &BTreeMap<String, String>) -> String {
+    let mut whys: Vec<_> = missing.values().map(String::as_str).collect();
+    whys.sort_unstable();
+    whys.dedup();
+    whys.join("; ")
 }
 
 /// Who the agent signs as: every token says so.
-fn principal(held: &HashMap<String, Held>) -> Option<String> {
+fn principal(held: &HashMap<String, Arc<Held>>) -> Option<String> {
     let mut scratch = cattery_core::Scratch::new();
-    let Held::Token { text, .. } = held.values().find(|held| held.ends().is_some())? else {
+    let Held::Token { text, .. } = &**held.values().next()? else {
         return None;
     };
     match cattery_core::inspect::parse(text, &mut scratch).ok()? {
@@ -260,27 +307,33 @@ fn principal(held: &HashMap<String, Held>) -> Option<String> {
     }
 }
 
-fn warn_of_skew(server_time_ms: u64) {
-    let Some(here) = SystemTime::now()
+/// The authority's clock minus this one's in seconds, where that is worth speaking of.
+fn offset(server_time_ms: u64, middle_ms: u64) -> i64 {
+    let difference = i128::from(server_time_ms) - i128::from(middle_ms);
+    let difference_ms = i64::try_from(difference).unwrap_or(i64::MAX);
+    if server_time_ms == 0 || difference_ms.abs() < NOTABLE_SKEW_MS {
+        return 0;
+    }
+    tracing::warn!(
+        difference_ms,
+        "this computer's clock differs from the authority's: tokens are dated by the authority's"
+    );
+    difference_ms / 1000
+}
+
+fn since_1970() -> Option<std::time::Duration> {
+    SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .ok()
+}
+
+fn unix_millis() -> u64 {
+    since_1970()
         .and_then(|since| u64::try_from(since.as_millis()).ok())
-    else {
-        return;
-    };
-    let skew_ms = here.abs_diff(server_time_ms);
-    if server_time_ms != 0 && skew_ms > NOTABLE_SKEW_MS {
-        tracing::warn!(
-            skew_ms,
-            "this computer's clock differs from the authority's: tokens will be refused"
-        );
-    }
+        .unwrap_or(0)
 }
 
 /// Unix seconds; `None` before 1970.
 pub(crate) fn unix_now() -> Option<u64> {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .map(|since| since.as_secs())
+    since_1970().map(|since| since.as_secs())
 }

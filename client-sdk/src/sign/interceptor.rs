@@ -2,7 +2,8 @@
 
 use tonic::{Request, Status, metadata::MetadataValue, service::Interceptor};
 
-use super::Signer;
+use super::{SignError, Signer};
+use crate::keys::MintError;
 
 /// Adds a bearer token to every call. It sees no path and no answer: binding and retries need [`SignLayer`](super::SignLayer).
 #[derive(Clone)]
@@ -17,19 +18,34 @@ impl SignInterceptor {
 
 impl Interceptor for SignInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if self.0.is_bound() {
-            return Err(Status::internal(
-                "an interceptor cannot bind a token to its request: use SignLayer",
-            ));
-        }
-        let value = self
-            .0
-            .authorization()
-            .map_err(|error| Status::unauthenticated(error.to_string()))?;
+        let value = self.0.authorization().map_err(|error| status(&error))?;
         let mut value = MetadataValue::try_from(value.as_bytes())
             .map_err(|_| Status::internal("a token is no metadata value"))?;
         value.set_sensitive(true);
         request.metadata_mut().insert("authorization", value);
         Ok(request)
+    }
+}
+
+/// Whether to try again later, to ask for a grant, or to mend the program.
+fn status(error: &SignError) -> Status {
+    let message = error.to_string();
+    match error {
+        SignError::Mint(mint) => match mint {
+            MintError::KeyExpired { .. } | MintError::NotYet { .. } | MintError::Clock => {
+                Status::unavailable(message)
+            }
+            MintError::NoKey(_) | MintError::Refused { .. } => Status::unauthenticated(message),
+            MintError::ClaimsThroughAgent | MintError::Spec(_) | MintError::Narrow(_) => {
+                Status::internal(message)
+            }
+        },
+        SignError::NoAuthority
+        | SignError::TwoAuthorities { .. }
+        | SignError::Host
+        | SignError::Uri
+        | SignError::Elsewhere(_)
+        | SignError::NeedsRequest
+        | SignError::Header(_) => Status::internal(message),
     }
 }

@@ -3,12 +3,14 @@
 //! [`SignLayer`] is for tower stacks (a tonic channel, hyper's client), [`SignInterceptor`] for a tonic client that needs no
 //! more than a bearer token.
 
+mod buffered;
 mod interceptor;
 mod layer;
 mod replay;
 mod signer;
+mod target;
 
 pub use interceptor::SignInterceptor;
 pub use layer::{Sign, SignLayer};
-pub use replay::{ClonedBodies, EmptyBodies, NoReplay, Replay};
+pub use replay::{BufferedBodies, ClonedBodies, EmptyBodies, NoReplay, Replay};
 pub use signer::{SignError, Signer};

@@ -3,24 +3,26 @@
 use std::sync::Arc;
 
 use cattery_core::{Caveat, request_digest};
-use http::{
-    HeaderValue, Request,
-    header::{AUTHORIZATION, HOST},
-};
+use http::{HeaderValue, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
+use super::target;
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
 };
 
 /// Signs requests to one service.
+///
+/// A token is good wherever it goes: what follows redirects belongs outside of a [`SignLayer`](super::SignLayer), and then
+/// signs for wherever it is sent to. Do not follow redirects to others, or say where requests may go with [`Signer::only_to`].
 #[derive(Clone)]
 pub struct Signer {
-    pub(crate) client: Client,
-    service: Arc<str>,
+    pub(super) client: Client,
+    pub(super) service: Arc<str>,
     options: Arc<MintOptions>,
     bound: bool,
     authority: Option<Arc<str>>,
+    only_to: Option<Arc<str>>,
 }
 
 /// Why a request was not signed, and so not sent.
@@ -34,6 +36,32 @@ pub enum SignError {
         "the request was not sent: it has neither an authority in its URI nor a Host header to bind a token to; set `Signer::authority`"
     )]
     NoAuthority,
+    /// A token is bound to an authority, and the request names two.
+    #[error(
+        "the request was not sent: it names `{known}` and its Host header `{host}`; send one of them, or set `Signer::authority` to the one that the service sees"
+    )]
+    TwoAuthorities {
+        /// In the URI, or in another Host.
+        known: String,
+        /// In Host.
+        host: String,
+    },
+    /// A Host header that is not text.
+    #[error("the request was not sent: its Host header is not text")]
+    Host,
+    /// A URI without a form in which it could be sent.
+    #[error("the request was not sent: its URI cannot be sent")]
+    Uri,
+    /// The request goes elsewhere than [`Signer::only_to`] says.
+    #[error(
+        "the request was not sent: it goes to `{0}`, and this signer signs for another authority alone"
+    )]
+    Elsewhere(String),
+    /// A bound token for no request at all.
+    #[error(
+        "a token that is bound to its request needs the request: use SignLayer or `Signer::sign`"
+    )]
+    NeedsRequest,
     /// Text that is no header value: cannot happen with a token that was minted here.
     #[error("the request was not sent: its token is not a header value")]
     Header(#[from] http::header::InvalidHeaderValue),
@@ -48,6 +76,7 @@ impl Signer {
             options: Arc::default(),
             bound: false,
             authority: None,
+            only_to: None,
         }
     }
 
@@ -60,24 +89,38 @@ impl Signer {
 
     /// Tokens that are good for one method, authority, path and query alone; and for one body, where the request has a
     /// [`BodySha256`] among its extensions. Only with [`SignLayer`](super::SignLayer), right in front of what sends.
+    ///
+    /// Signing writes the URI as it is sent: without a user and a default port, and with `/` for an empty path.
     #[must_use]
     pub fn bound_to_request(mut self) -> Self {
         self.bound = true;
         self
     }
 
-    /// The authority that the service sees, where the request's URI and Host do not say it (a tonic channel adds it later).
+    /// The authority that the service sees, where the request's URI and Host do not say it: a tonic channel adds it later, and
+    /// over HTTP/1 it is Host alone, whatever the URI names.
     #[must_use]
     pub fn authority(mut self, authority: impl Into<Arc<str>>) -> Self {
         self.authority = Some(authority.into());
         self
     }
 
+    /// Signs no request whose URI names another authority (`HOST` or `HOST:PORT`, without a default port), so that a redirect
+    /// takes no token elsewhere.
+    #[must_use]
+    pub fn only_to(mut self, authority: impl Into<Arc<str>>) -> Self {
+        self.only_to = Some(authority.into());
+        self
+    }
+
     /// A bearer token as the value of an `Authorization` header, marked sensitive.
     ///
     /// # Errors
-    /// [`SignError::Mint`].
+    /// [`SignError::Mint`]; [`SignError::NeedsRequest`] of a signer that binds.
     pub fn authorization(&self) -> Result<HeaderValue, SignError> {
+        if self.bound {
+            return Err(SignError::NeedsRequest);
+        }
         let token = self.client.mint(&self.service, &self.options)?;
         Ok(token.header_value()?)
     }
@@ -90,35 +133,42 @@ impl Signer {
         self.sign_noting_round(request).map(|_| ())
     }
 
-    pub(super) fn is_bound(&self) -> bool {
-        self.bound
-    }
-
     pub(super) fn sign_noting_round<B>(&self, request: &mut Request<B>) -> Result<u64, SignError> {
-        let bound = self.bound.then(|| self.binding(request)).transpose()?;
-        let (token, round) = self
-            .client
-            .mint_noting_round(&self.service, &self.options, bound)?;
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, token.header_value()?);
-        Ok(round)
+        let uri = target::normal(request.uri())?;
+        self.check_goal(&uri)?;
+        let bound = self
+            .bound
+            .then(|| self.binding(request, &uri))
+            .transpose()?;
+        let token = self.client.mint_with(&self.service, &self.options, bound)?;
+        let value = token.header_value()?;
+        if self.bound {
+            let keep_host = self.authority.is_some();
+            target::put(uri, request, keep_host);
+        }
+        request.headers_mut().insert(AUTHORIZATION, value);
+        Ok(token.round)
     }
 
-    fn binding<B>(&self, request: &Request<B>) -> Result<Caveat<'static>, SignError> {
-        let uri = request.uri();
-        let host = request.headers().get(HOST);
-        let authority = self
-            .authority
-            .as_deref()
-            .or_else(|| uri.authority().map(http::uri::Authority::as_str))
-            .or_else(|| host.and_then(|host| host.to_str().ok()))
-            .ok_or(SignError::NoAuthority)?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    fn check_goal(&self, uri: &Uri) -> Result<(), SignError> {
+        match (&self.only_to, uri.authority()) {
+            (Some(only), Some(named)) if !named.as_str().eq_ignore_ascii_case(only) => {
+                Err(SignError::Elsewhere(named.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn binding<B>(&self, request: &Request<B>, uri: &Uri) -> Result<Caveat<'static>, SignError> {
+        let named = match &self.authority {
+            Some(authority) => authority.to_string(),
+            None => target::authority(uri, request.headers())?.ok_or(SignError::NoAuthority)?,
+        };
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let body = request.extensions().get::<BodySha256>();
         let digest = request_digest(
             request.method().as_str(),
-            authority,
+            &named,
             path,
             body.map(|body| &body.0),
         );

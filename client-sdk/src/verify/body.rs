@@ -7,7 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use cattery_core::{Authorization, authorization};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tower::BoxError;
@@ -17,7 +18,8 @@ use tower_service::Service;
 use crate::body::BodySha256;
 
 /// Buffers each body and sets [`BodySha256`] for the [`VerifyLayer`](super::VerifyLayer) inside it. Strangers make it buffer as
-/// well: keep the limit low. A longer body is answered with 413, one that breaks off with 400.
+/// well, with anything that looks like a token: keep the limit low. A longer body is answered with 413, one that breaks off with 400. Trailers are
+/// dropped: no token covers them.
 #[derive(Clone, Copy, Debug)]
 pub struct DigestBodyLayer {
     limit: usize,
@@ -70,23 +72,38 @@ where
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let limit = self.limit;
         Box::pin(async move {
+            if !has_token(request.headers()) {
+                return inner.call(request).await;
+            }
             let (mut parts, body) = request.into_parts();
+            if body.size_hint().lower() > limit as u64 {
+                return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE));
+            }
             match Limited::new(body, limit).collect().await {
                 Ok(body) => {
                     let body = body.to_bytes();
                     parts.extensions.insert(BodySha256::of(&body));
                     inner.call(Request::from_parts(parts, body.into())).await
                 }
-                Err(error) => {
-                    let mut response = Response::new(R::default());
-                    *response.status_mut() = if error.is::<LengthLimitError>() {
-                        StatusCode::PAYLOAD_TOO_LARGE
-                    } else {
-                        StatusCode::BAD_REQUEST
-                    };
-                    Ok(response)
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE))
                 }
+                Err(_) => Ok(refuse(StatusCode::BAD_REQUEST)),
             }
         })
     }
+}
+
+fn has_token(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(AUTHORIZATION).iter();
+    matches!(
+        authorization(values.map(HeaderValue::as_bytes)),
+        Authorization::Presentation(_)
+    )
+}
+
+fn refuse<R: Default>(status: StatusCode) -> Response<R> {
+    let mut response = Response::new(R::default());
+    *response.status_mut() = status;
+    response
 }

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{Caller, keys::VerificationKeys, refusal::Refusal, through_agent::ThroughAgent};
-use crate::{keys::unix_now, sealing::ReceiverKey};
+use crate::{agent, keys::unix_now, sealing::ReceiverKey};
 
 /// Least time between two refreshes that tokens of unknown epochs ask for.
 const UNKNOWN_EPOCH_GAP: Duration = Duration::from_secs(5);
@@ -213,9 +213,9 @@ async fn fetch(agent: &ThroughAgent, service: &str) -> Result<VerificationKeys, 
     let unix = unix_now().ok_or("the clock of this computer stands before 1970")?;
     let asked = (Instant::now(), unix);
     let answer = AgentClient::new(agent.channel.clone())
-        .get_verification_keys(GetVerificationKeysRequest {
+        .get_verification_keys(agent::local(GetVerificationKeysRequest {
             receiver_public_key: receiver.public_key(),
-        })
+        }))
         .await
         .map_err(|status| agent.explain(&status))?;
     VerificationKeys::read(answer.into_inner(), service, &receiver, asked)

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,9 +17,9 @@ use http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Caller, Verifier, facts, refusal::Refusal};
+use super::{Caller, Verifier, facts, refusal::Refusal, seldom::Seldom};
 
-type ScopeOf = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+type Of<T> = Arc<dyn Fn(&Parts) -> Option<T> + Send + Sync>;
 
 /// Lets requests with a good token through, with a [`Caller`] among their extensions and without `x-cat-*` headers, which only
 /// proxies in front of an agent may set. Everything else it answers itself.
@@ -40,8 +41,11 @@ pub struct Verify<S> {
 #[derive(Clone)]
 struct Rules {
     verifier: Verifier,
-    scope: Option<ScopeOf>,
+    scope: Option<Of<String>>,
+    source_addr: Option<Of<IpAddr>>,
+    client_cert: Option<Of<[u8; 32]>>,
     context: Vec<(String, String)>,
+    warning: Arc<Seldom>,
 }
 
 impl VerifyLayer {
@@ -51,7 +55,10 @@ impl VerifyLayer {
             rules: Arc::new(Rules {
                 verifier,
                 scope: None,
+                source_addr: None,
+                client_cert: None,
                 context: Vec::new(),
+                warning: Arc::default(),
             }),
         }
     }
@@ -63,6 +70,28 @@ impl VerifyLayer {
         scope: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.rules).scope = Some(Arc::new(scope));
+        self
+    }
+
+    /// Where a request comes from: from the connection, never from a header that a stranger can write. Without it, it is what
+    /// a [`SourceAddr`](super::SourceAddr) among the request's extensions says.
+    #[must_use]
+    pub fn source_addr(
+        mut self,
+        source_addr: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.rules).source_addr = Some(Arc::new(source_addr));
+        self
+    }
+
+    /// SHA-256 of the client's TLS certificate, DER. Without it, it is what a
+    /// [`ClientCertSha256`](super::ClientCertSha256) among the request's extensions says.
+    #[must_use]
+    pub fn client_cert(
+        mut self,
+        client_cert: impl Fn(&Parts) -> Option<[u8; 32]> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.rules).client_cert = Some(Arc::new(client_cert));
         self
     }
 
@@ -115,9 +144,7 @@ where
                     inner.call(Request::from_parts(parts, body)).await
                 }
                 Err(refusal) => {
-                    if let Refusal::Unavailable(why) = &refusal {
-                        tracing::warn!(why, "a request is answered with 503");
-                    }
+                    rules.report(&refusal);
                     Ok(refusal.response(rules.verifier.service(), is_grpc(&parts.headers)))
                 }
             }
@@ -141,8 +168,27 @@ impl Rules {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        let facts = facts::of(parts, scope.as_deref(), &context);
+        let mut facts = facts::of(parts, scope.as_deref(), &context);
+        if let Some(source_addr) = &self.source_addr {
+            facts.source_addr = source_addr(parts);
+        }
+        let client_cert = self.client_cert.as_ref().map(|of| of(parts));
+        if let Some(client_cert) = &client_cert {
+            facts.client_cert_sha256 = client_cert.as_ref();
+        }
         self.verifier.verify(presentation, &facts).await
+    }
+
+    /// Strangers can send any number of requests while no agent answers.
+    fn report(&self, refusal: &Refusal) {
+        let Refusal::Unavailable(why) = refusal else {
+            return;
+        };
+        if self.warning.is_time() {
+            tracing::warn!(why, "requests are answered with 503");
+        } else {
+            tracing::debug!(why, "a request is answered with 503");
+        }
     }
 }
 
@@ -172,7 +218,7 @@ fn looks_like_ours(name: &str) -> bool {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let kind = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    kind.and_then(|kind| kind.strip_prefix(b"application/grpc"))
+        .is_some_and(|kind| kind.is_empty() || kind.starts_with(b"+"))
 }

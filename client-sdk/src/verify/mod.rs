@@ -9,11 +9,14 @@ mod in_process;
 mod keys;
 mod layer;
 mod refusal;
+mod seldom;
 mod through_agent;
 mod verifier;
 
 pub use body::{DigestBody, DigestBodyLayer};
 pub use caller::Caller;
+pub use cattery_core::RequestFacts;
 pub use facts::{ClientCertSha256, SourceAddr};
 pub use layer::{Verify, VerifyLayer};
+pub use refusal::Refusal;
 pub use verifier::{Verifier, VerifierError};

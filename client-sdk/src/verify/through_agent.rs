@@ -35,7 +35,7 @@ impl ThroughAgent {
             facts: Some(facts::for_agent(facts)),
         };
         let answer = AgentClient::new(self.channel.clone())
-            .verify(request)
+            .verify(agent::local(request))
             .await
             .map_err(|status| Refusal::Unavailable(self.explain(&status)))?;
         match answer.into_inner().result {
@@ -51,7 +51,7 @@ impl ThroughAgent {
     /// Spends a single use.
     pub(super) async fn use_once(&self, request: UseOnceRequest) -> Result<(), Refusal> {
         let answer = AgentClient::new(self.channel.clone())
-            .use_once(request)
+            .use_once(agent::local(request))
             .await
             .map_err(|status| Refusal::Unavailable(self.explain(&status)))?;
         match answer.into_inner().code.as_str() {

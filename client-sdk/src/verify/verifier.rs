@@ -2,9 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use cattery_core::{RequestFacts, ServiceName};
+use cattery_core::{
+    Code, RequestFacts, ServiceName,
+    limits::{MAX_DISCHARGES, MAX_MESSAGE},
+};
 
 use super::{Caller, in_process::InProcess, refusal::Refusal, through_agent::ThroughAgent};
+
+/// Longest presentation there can be, bytes: a token and its discharges in base64, with their prefixes and some blanks.
+const MAX_PRESENTATION: usize = (1 + MAX_DISCHARGES) * (MAX_MESSAGE.div_ceil(3) * 4 + 32);
 
 /// Checks tokens for one service. Clones share the connection and the keys.
 #[derive(Clone)]
@@ -67,11 +73,19 @@ impl Verifier {
         &self.service
     }
 
-    pub(super) async fn verify(
+    /// Checks a presentation (what follows `Bearer `) with what is known of its request, where no
+    /// [`VerifyLayer`](super::VerifyLayer) fits: another protocol, say. Whoever calls vouches for the facts.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn verify(
         &self,
         presentation: &str,
         facts: &RequestFacts<'_>,
     ) -> Result<Caller, Refusal> {
+        if presentation.len() > MAX_PRESENTATION {
+            return Err(Refusal::of_code(Code::Malformed));
+        }
         match &self.way {
             Way::Agent(agent) => agent.verify(presentation, facts).await,
             Way::InProcess(keys) => keys.verify(presentation, facts).await,

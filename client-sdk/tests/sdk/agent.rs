@@ -10,7 +10,7 @@ use std::{
 };
 
 use cattery_core::{
-    Code, KeyId, Keyring, MemorySince, NoRevocations, Policy, RequestFacts, Scratch, SingleUse,
+    KeyId, Keyring, MemorySince, NoRevocations, Policy, RequestFacts, Scratch, SingleUse,
     TokenSpec, Use, UseRefused, UserKey, Verifier,
 };
 use cattery_proto::v1::{
@@ -20,7 +20,10 @@ use cattery_proto::v1::{
     agent_server::{Agent as AgentService, AgentServer},
     verify_response,
 };
-use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
+use cattery_sdk::{
+    denial,
+    sealing::{INFO_SERVICE_KEY, seal},
+};
 use tokio::{net::UnixListener, sync::oneshot, task::JoinHandle};
 use tonic::{Request, Response, Status};
 
@@ -78,11 +81,18 @@ impl Agent {
 }
 
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<HashSet<Vec<u8>>>);
+pub(crate) struct Memory {
+    marks: Mutex<HashSet<Vec<u8>>>,
+    pub(crate) full: AtomicBool,
+}
 
 impl Memory {
-    fn spend(&self, mark: &[u8]) -> bool {
-        self.0.lock().unwrap().insert(mark.to_vec())
+    fn spend(&self, mark: &[u8]) -> Result<(), UseRefused> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(UseRefused::Full);
+        }
+        let is_new = self.marks.lock().unwrap().insert(mark.to_vec());
+        is_new.then_some(()).ok_or(UseRefused::Replayed)
     }
 }
 
@@ -93,8 +103,6 @@ impl SingleUse for Memory {
 
     fn use_once(&self, once: &Use<'_>) -> Result<(), UseRefused> {
         self.spend(&once.mark)
-            .then_some(())
-            .ok_or(UseRefused::Replayed)
     }
 }
 
@@ -129,12 +137,14 @@ impl AgentService for Served {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
+        let cert = facts.client_cert_sha256.as_deref();
+        let cert = cert.map(|sha256| <[u8; 32]>::try_from(sha256).unwrap());
         let known = RequestFacts {
             method: facts.method.as_deref(),
             authority: facts.authority.as_deref(),
             path_and_query: facts.path_and_query.as_deref(),
             source_addr: facts.source_addr.map(|addr| addr.parse().unwrap()),
-            client_cert_sha256: None,
+            client_cert_sha256: cert.as_ref(),
             scope: facts.scope.as_deref(),
             body_sha256: facts.body_sha256.map(|sha256| sha256.try_into().unwrap()),
             context: &context,
@@ -157,11 +167,7 @@ impl AgentService for Served {
             }),
             Err(denied) => verify_response::Result::Denial(Denial {
                 code: denied.code.as_str().into(),
-                http_status: if denied.code == Code::CaveatFailed {
-                    403
-                } else {
-                    401
-                },
+                http_status: denial::http_status(denied.code).as_u16().into(),
             }),
         };
         Ok(Response::new(VerifyResponse {
@@ -171,6 +177,9 @@ impl AgentService for Served {
 
     async fn mint(&self, request: Request<MintRequest>) -> Result<Response<MintResponse>, Status> {
         let request = request.into_inner();
+        if request.audience == "music" {
+            return Err(Status::unavailable("no authority answers"));
+        }
         if request.audience != "photos" {
             return Err(Status::permission_denied("no grant allows it"));
         }
@@ -226,10 +235,10 @@ impl AgentService for Served {
     ) -> Result<Response<UseOnceResponse>, Status> {
         let request = request.into_inner();
         assert!(request.not_before > 0 && request.not_after > request.not_before);
-        let code = if self.0.used.spend(&request.mark) {
-            ""
-        } else {
-            "replayed"
+        let code = match self.0.used.spend(&request.mark) {
+            Ok(()) => "",
+            Err(UseRefused::Replayed) => "replayed",
+            Err(UseRefused::Full) => "replay_full",
         };
         Ok(Response::new(UseOnceResponse { code: code.into() }))
     }

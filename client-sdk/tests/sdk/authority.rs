@@ -1,10 +1,10 @@
 //! `UserKeys` on real TLS, with one fixed root key.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -26,7 +26,11 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use sha2::{Digest as _, Sha256};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+    task::JoinHandle,
+};
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
@@ -37,6 +41,8 @@ pub(crate) struct Knobs {
     pub(crate) lease_seconds: AtomicU64,
     pub(crate) epoch: AtomicU32,
     pub(crate) calls: AtomicU32,
+    /// Its clock minus the tests', seconds.
+    pub(crate) ahead: AtomicI64,
 }
 
 pub(crate) struct Authority {
@@ -46,6 +52,24 @@ pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
+    _port: TcpSocket,
+}
+
+/// A port that nobody listens at, and nobody else can take.
+pub(crate) fn port() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Listens at such a port.
+fn listen(address: SocketAddr) -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket.listen(64).unwrap()
 }
 
 pub(crate) fn service_key(epoch: u32) -> ServiceKey {
@@ -91,12 +115,13 @@ impl Authority {
             .unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec()];
 
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let (port, address) = port();
+        let listener = listen(address);
         let knobs = Arc::new(Knobs {
             lease_seconds: AtomicU64::new(3600),
             epoch: AtomicU32::new(1),
             calls: AtomicU32::new(0),
+            ahead: AtomicI64::new(0),
         });
         let service = UserKeysServer::new(Issue {
             knobs: Arc::clone(&knobs),
@@ -116,14 +141,19 @@ impl Authority {
             issuer,
             stop: Some(stop),
             serving,
+            _port: port,
         }
     }
 
     pub(crate) fn api_key(&self) -> ApiKey {
+        self.api_key_at(vec![self.address.to_string()])
+    }
+
+    pub(crate) fn api_key_at(&self, addresses: Vec<String>) -> ApiKey {
         ApiKey::new(Portable {
             id: [1; 8],
             secret: Zeroizing::new(SECRET),
-            addresses: vec![self.address.to_string()],
+            addresses,
             ca_sha256: Sha256::digest(&self.ca).into(),
         })
     }
@@ -230,12 +260,16 @@ impl UserKeys for Issue {
             cluster: Some(self.cluster.clone()),
             principal: principal.into(),
             keys: keys.collect(),
-            server_time_ms: now() * 1000,
+            server_time_ms: self.now() * 1000,
         }))
     }
 }
 
 impl Issue {
+    fn now(&self) -> u64 {
+        now().saturating_add_signed(self.knobs.ahead.load(Ordering::SeqCst))
+    }
+
     fn issue(&self, principal: &str) -> UserKey {
         let epoch = self.knobs.epoch.load(Ordering::SeqCst);
         let id = KeyId {
@@ -244,7 +278,7 @@ impl Issue {
             generation: 0,
             principal,
             version: 0,
-            expires_at: now() + self.knobs.lease_seconds.load(Ordering::SeqCst),
+            expires_at: self.now() + self.knobs.lease_seconds.load(Ordering::SeqCst),
             lease_id: [1; 8],
         };
         UserKey::issue(&service_key(epoch), &id, &[]).unwrap()

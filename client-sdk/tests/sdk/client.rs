@@ -5,14 +5,14 @@ use std::{sync::atomic::Ordering, time::Duration};
 use cattery_core::{Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, Verifier};
 use cattery_sdk::{
     Client, ConnectOptions, Credentials, MintOptions,
-    keys::{Cluster, ConnectError, MintError},
+    keys::{Cluster, ConnectError, MintError, ReplaceIdentityError},
     portable::{ApiKey, Portable},
 };
 use zeroize::Zeroizing;
 
 use crate::{
     agent::Agent,
-    authority::{Authority, now, service_key},
+    authority::{Authority, now, port, service_key},
 };
 
 pub(crate) async fn connect(authority: &Authority) -> Client {
@@ -36,6 +36,10 @@ async fn refused(key: ApiKey, services: &[&str]) -> String {
 }
 
 fn verify(token: &str, facts: &RequestFacts<'_>) -> Result<String, String> {
+    verify_at(token, facts, now())
+}
+
+fn verify_at(token: &str, facts: &RequestFacts<'_>, now: u64) -> Result<String, String> {
     let mut keys = Keyring::new();
     keys.insert(1, 0, Box::new(service_key(1)));
     let verifier = Verifier {
@@ -46,7 +50,7 @@ fn verify(token: &str, facts: &RequestFacts<'_>) -> Result<String, String> {
         policy: Policy::default(),
     };
     verifier
-        .verify(token, facts, now(), &mut Scratch::new())
+        .verify(token, facts, now, &mut Scratch::new())
         .map(|verified| verified.principal().to_owned())
         .map_err(|denied| denied.to_string())
 }
@@ -178,7 +182,8 @@ async fn a_service_gets_keys_by_its_certificate() {
         .unwrap();
     assert_eq!(client.principal(), "service/web");
     client.replace_identity(authority.identity()).unwrap();
-    assert!(client.key_refused().await); // fetched anew, with the new certificate
+    let token = client.mint("photos", &MintOptions::default()).unwrap();
+    assert!(client.key_refused(&token).await); // fetched anew, with the new certificate
 
     let elsewhere = Authority::start().await;
     let Credentials::Certificate { identity, .. } = credentials(&elsewhere) else {
@@ -195,10 +200,72 @@ async fn a_service_gets_keys_by_its_certificate() {
 
 #[tokio::test]
 async fn nobody_there_is_one_clear_line() {
-    let mut authority = Authority::start().await;
-    authority.stop().await;
-    let line = refused(authority.api_key(), &["photos"]).await;
+    let authority = Authority::start().await;
+    let (_port, nobody) = port();
+    let nobody = nobody.to_string();
+    let line = refused(authority.api_key_at(vec![nobody.clone()]), &["photos"]).await;
     assert!(line.contains("connection refused"), "{line}");
+
+    let both = vec![nobody, authority.address.to_string()];
+    let client = try_connect(authority.api_key_at(both), &["photos"]).await;
+    assert_eq!(client.unwrap().principal(), "user/alice");
+}
+
+#[tokio::test]
+async fn a_refusal_asks_for_newer_keys_than_the_tokens_own() {
+    let authority = Authority::start().await;
+    let client = connect(&authority).await;
+    let token = client.mint("photos", &MintOptions::default()).unwrap();
+    assert!(client.key_refused(&token).await);
+    assert!(client.key_refused(&token).await); // those that came meanwhile are newer
+    assert_eq!(authority.knobs.calls.load(Ordering::SeqCst), 2);
+    let refused = client.replace_identity(authority.identity());
+    assert!(matches!(refused, Err(ReplaceIdentityError::NoCertificate)));
+}
+
+#[tokio::test]
+async fn tokens_are_dated_by_the_authoritys_clock() {
+    for ahead in [7200, -7200] {
+        let authority = Authority::start().await;
+        authority.knobs.ahead.store(ahead, Ordering::SeqCst);
+        let client = connect(&authority).await;
+        let token = client.mint("photos", &MintOptions::default()).unwrap();
+        let there = now().saturating_add_signed(ahead);
+        let facts = RequestFacts::default();
+        assert_eq!(
+            verify_at(&token, &facts, there).as_deref(),
+            Ok("user/alice")
+        );
+        assert!(verify(&token, &facts).is_err());
+    }
+}
+
+#[tokio::test]
+async fn one_service_that_an_agent_cannot_sign_for_holds_up_no_other() {
+    let agent = Agent::start();
+    let socket = agent.socket.clone();
+    let options = |services: &[&str]| ConnectOptions {
+        services: services.iter().map(|&name| name.to_owned()).collect(),
+        lease: None,
+    };
+    let credentials = Credentials::Agent {
+        socket: socket.clone(),
+    };
+    let client = Client::connect(credentials, options(&["photos", "music"])).await;
+    let client = client.unwrap();
+    assert!(client.mint("photos", &MintOptions::default()).is_ok());
+    let error = client.mint("music", &MintOptions::default()).unwrap_err();
+    assert!(matches!(error, MintError::NotYet { .. }));
+    let why = client.health().failing.unwrap().why;
+    assert!(
+        why.contains("cannot do it now: no authority answers"),
+        "{why}"
+    );
+
+    let credentials = Credentials::Agent { socket };
+    let refused = Client::connect(credentials, options(&["music"])).await;
+    let line = refused.err().unwrap().to_string();
+    assert!(!line.contains("no agent answers"), "{line}");
 }
 
 #[tokio::test]
@@ -218,6 +285,7 @@ async fn an_agent_signs_what_is_then_narrowed() {
     assert!(token.not_after() <= now() + 60);
     let facts = RequestFacts::default();
     assert_eq!(verify(&token, &facts).as_deref(), Ok("service/web"));
+    assert!(verify_at(&token, &facts, now() + 100).is_err());
     let claims = MintOptions {
         claims: vec![1],
         ..MintOptions::default()

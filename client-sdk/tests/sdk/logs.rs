@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cattery_sdk::{
     MintOptions,
     sign::{SignLayer, Signer},
@@ -14,7 +15,11 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::{agent::Agent, authority::Authority, client::connect};
+use crate::{
+    agent::Agent,
+    authority::{Authority, SECRET},
+    client::connect,
+};
 
 type Body = Empty<bytes::Bytes>;
 
@@ -94,9 +99,21 @@ async fn no_token_and_no_key_is_logged() {
 
     let text = log.text();
     assert!(text.contains("an upstream that logs too much") && text.contains("h2::"));
-    for secret in ["cat1_", "catapi1_", "catkey1_"] {
+    let tail = &token[token.len() - 20..]; // of the tag, whatever stands before it
+    let api_key = authority.api_key().to_text();
+    let middle = api_key.len() / 2;
+    let secret = URL_SAFE_NO_PAD.encode(SECRET);
+    let secrets = [
+        "cat1_",
+        "catapi1_",
+        "catkey1_",
+        &secret[1..40], // as it is encoded by itself, and inside of the key's text
+        &api_key[middle - 10..middle + 10],
+        tail,
+    ];
+    for secret in secrets {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
     tracing::debug!("planted: {}", &*token);
-    assert!(log.text().contains("cat1_"));
+    assert!(log.text().contains("cat1_") && log.text().contains(tail));
 }

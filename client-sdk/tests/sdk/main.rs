@@ -8,3 +8,4 @@ mod client;
 mod grpc;
 mod layers;
 mod logs;
+mod wire;

@@ -12,6 +12,7 @@ use crate::{
     authority::{Session, open_text},
     clock,
     exit::Done,
+    plain::plain,
 };
 
 #[derive(Subcommand)]
@@ -25,7 +26,7 @@ Examples:
         /// The user's name, without `user/`
         user: UserName,
         /// How long it is good for [default: until it is revoked]
-        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span)]
+        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         ttl: Option<u64>,
     },
     /// List the API keys of a user, or all of them
@@ -50,7 +51,7 @@ pub(crate) struct Row {
     user: String,
     state: String,
     created_at: u64,
-    expires_at: u64,
+    expires_at: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -68,7 +69,7 @@ pub(crate) struct Made {
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     match command {
         Command::Create { user, ttl } => {
             let made = create(&mut session, &user, ttl.unwrap_or(0)).await?;
@@ -76,7 +77,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 api_key: &made.text,
                 row: &made.row,
             };
-            context.out.show(&shown, |shown| shown.api_key.to_owned())?;
+            context
+                .out
+                .show_secret(&shown, |shown| shown.api_key.to_owned(), || made.unseen())?;
         }
         Command::List { user } => {
             let request = v1::ListApiKeysRequest {
@@ -113,11 +116,25 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 .api_key;
             let row = Row::from(key.unwrap_or_default());
             context.out.show(&row, |row| {
-                format!("API key {} of user/{} works no more; keys fetched with it live until their lease ends", row.id, row.user)
+                format!(
+                    "API key {} of user/{} works no more; keys fetched with it live until their lease ends",
+                    plain(&row.id),
+                    plain(&row.user)
+                )
             })?;
         }
     }
     Ok(Done::Well)
+}
+
+impl Made {
+    /// What to do where it could not be printed.
+    pub(crate) fn unseen(&self) -> String {
+        let id = &self.row.id;
+        format!(
+            "API key {id} was made and nobody saw it, so end it: `cattery user api-key revoke {id}`"
+        )
+    }
 }
 
 /// Asks for an API key. `ttl_seconds` of 0 is for as long as it is not revoked.
@@ -149,7 +166,7 @@ impl From<v1::ApiKey> for Row {
             user: key.user,
             state: key.state,
             created_at: key.created_at,
-            expires_at: key.expires_at,
+            expires_at: clock::some(key.expires_at),
         }
     }
 }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use crate::{authority::Session, exit::Done};
+use crate::{authority::Session, exit::Done, plain::plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -27,7 +27,7 @@ struct Shown {
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     let Command::Verify = command;
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     let answer = session.admin.verify_audit(v1::VerifyAuditRequest {}).await;
     let answer = answer
         .map_err(|status| session.refused(&status))?
@@ -50,12 +50,15 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
 fn describe(shown: &Shown) -> String {
     let dangling = match shown.dangling_intents {
         0 => String::new(),
+        1 => "; 1 intent has no outcome yet".to_owned(),
         count => format!("; {count} intents have no outcome yet"),
     };
     if shown.intact {
         format!(
-            "The audit log is intact: {} records, head {}{dangling}",
-            shown.records, shown.head
+            "The audit log is intact: {} record{}, head {}{dangling}",
+            shown.records,
+            if shown.records == 1 { "" } else { "s" },
+            shown.head
         )
     } else {
         format!(
@@ -63,7 +66,7 @@ fn describe(shown: &Shown) -> String {
             shown
                 .problem
                 .as_deref()
-                .unwrap_or("the authority did not say where")
+                .map_or_else(|| "the authority did not say where".to_owned(), plain)
         )
     }
 }

@@ -19,13 +19,13 @@ struct Row {
     number: u32,
     state: &'static str,
     created_at: u64,
-    activated_at: u64,
-    not_after: u64,
+    activated_at: Option<u64>,
+    not_after: Option<u64>,
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     let Command::List = command;
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     let answer = session.admin.list_epochs(v1::ListEpochsRequest {}).await;
     let epochs = answer
         .map_err(|status| session.refused(&status))?
@@ -65,8 +65,8 @@ impl From<&v1::Epoch> for Row {
             number: epoch.number,
             state: state(epoch.state),
             created_at: epoch.created_at,
-            activated_at: epoch.activated_at,
-            not_after: epoch.not_after,
+            activated_at: clock::some(epoch.activated_at),
+            not_after: clock::some(epoch.not_after),
         }
     }
 }

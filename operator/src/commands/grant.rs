@@ -1,12 +1,15 @@
 //! `cattery grant`: who may call which service.
 
+use std::time::Duration;
+
+use cattery_authority::config::show_duration;
 use cattery_core::{Caveat, Principal, ServiceName};
 use cattery_proto::v1;
 use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use crate::{authority::Session, caveat_text, clock, exit::Done};
+use crate::{authority::Session, caveat_text, clock, exit::Done, plain::plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -25,7 +28,7 @@ Examples:
         #[arg(long, value_name = "CAVEAT")]
         caveat: Vec<Caveat<'static>>,
         /// The greatest lease of a key [default: the cluster's]
-        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span)]
+        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         max_lease: Option<u64>,
     },
     /// List grants
@@ -57,7 +60,7 @@ pub(crate) struct Row {
     principal: String,
     service: String,
     caveats: Vec<String>,
-    max_lease_seconds: u64,
+    max_lease_seconds: Option<u64>,
     created_at: u64,
 }
 
@@ -70,7 +73,7 @@ pub(crate) const HEADER: [&str; 5] = [
 ];
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     match command {
         Command::Add {
             principal,
@@ -91,7 +94,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 .grant;
             let row = Row::from(grant.unwrap_or_default());
             context.out.show(&row, |row| {
-                format!("{} may call {}", row.principal, row.service)
+                format!("{} may call {}", plain(&row.principal), plain(&row.service))
             })?;
         }
         Command::List { principal, service } => {
@@ -130,8 +133,8 @@ impl Row {
             some => some.join("  "),
         };
         let lease = match self.max_lease_seconds {
-            0 => "the cluster's".to_owned(),
-            seconds => clock::span(seconds),
+            None => "the cluster's".to_owned(),
+            Some(seconds) => show_duration(Duration::from_secs(seconds)),
         };
         [
             self.principal.clone(),
@@ -153,7 +156,7 @@ impl From<v1::Grant> for Row {
                 .iter()
                 .map(|bytes| caveat_text::text(bytes))
                 .collect(),
-            max_lease_seconds: grant.max_lease_seconds,
+            max_lease_seconds: clock::some(grant.max_lease_seconds),
             created_at: grant.created_at,
         }
     }

@@ -1,26 +1,28 @@
 //! `cattery init`: an authority's store, and the first operator.
 
 use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
+    io::{self, IsTerminal as _},
+    path::{self, Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use cattery_authority::{
-    config::{DEFAULT_LISTEN, DEFAULT_TRUST_DOMAIN, FILE},
-    init::{InitOptions, InitOutcome, InitUnseal, initialize},
+    config::{DEFAULT_TRUST_DOMAIN, FILE},
+    init::{InitOptions, InitOutcome, InitUnseal, prepare},
+    seal::{passphrase_from_file, passphrase_from_standard_input},
 };
 use cattery_sdk::identity::KeyPair;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::Context;
+use super::{Context, operator};
 use crate::{
+    address::Address,
     clock,
-    exit::Done,
+    exit::{Done, Usage},
     home::{Home, OperatorFile},
-    input,
+    shell::quoted,
 };
 
 /// The key file, where nobody names another one.
@@ -29,7 +31,7 @@ const KEY_FILE: &str = "master.key";
 #[derive(ClapArgs)]
 #[command(after_help = "\
 The store is sealed with a key file, or with a passphrase that has to be given at every start. A key file is made if it is
-missing: keep it where backups of the store do not go.
+missing: leave it out of backups of the store, and keep a copy of it elsewhere.
 
 Examples:
   cattery init --dir /var/lib/cattery --address auth.example.org:7443 --trust-domain example.org
@@ -43,11 +45,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DOMAIN", default_value = DEFAULT_TRUST_DOMAIN)]
     trust_domain: String,
     /// Where services and users reach the authority; any number of them [default: where it listens]
-    #[arg(long, value_name = "HOST:PORT")]
-    address: Vec<String>,
+    #[arg(long, value_name = "HOST:PORT", value_parser = Address::parse_reachable)]
+    address: Vec<Address>,
     /// Where the authority listens [default: the first address's port, or 127.0.0.1:7443]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = Address::parse)]
+    listen: Option<Address>,
     /// The key file that seals the store [default: DIR/master.key]
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     key_file: Option<PathBuf>,
@@ -55,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// The name of the first operator, who is an admin
-    #[arg(long, value_name = "NAME", default_value = "root")]
+    #[arg(long, value_name = "NAME", default_value = "root", value_parser = operator::name)]
     operator: String,
 }
 
@@ -73,13 +75,20 @@ struct Shown {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
+    let listens_on_all = args.listen.as_ref().is_some_and(Address::is_unspecified);
+    if listens_on_all && args.address.is_empty() {
+        let what = "an authority that listens on all addresses of this machine needs --address HOST:PORT: where others reach it";
+        return Err(Usage(what.to_owned()).into());
+    }
     let listen = args
         .listen
-        .unwrap_or_else(|| listen_for(args.address.first()));
+        .map_or_else(|| Address::listen_for(args.address.first()), String::from);
+    let home = context.home()?;
     let (unseal, key_file) = match (args.passphrase_file, args.key_file) {
         (Some(file), _) => (InitUnseal::Passphrase(passphrase(&file)?), None),
         (None, file) => {
-            let file = file.unwrap_or_else(|| args.dir.join(KEY_FILE));
+            let file = path::absolute(file.unwrap_or_else(|| args.dir.join(KEY_FILE)))
+                .context("the key file has no path")?;
             (InitUnseal::KeyFile(file.clone()), Some(file))
         }
     };
@@ -87,24 +96,26 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         dir: args.dir,
         trust_domain: args.trust_domain,
         listen,
-        addresses: args.address,
+        addresses: args.address.into_iter().map(String::from).collect(),
         unseal,
         operator: args.operator,
     };
-    let InitOutcome { config, operator } = make(new, &context.home).await?;
+    let InitOutcome { config, operator } = make(new, &home).await?;
     let cluster = operator.cluster.unwrap_or_default();
     let shown = Shown {
         cluster_id: cluster.cluster_id,
         authority_id: config.authority_id,
         operator: operator.subject,
-        home: context.home.dir().to_owned(),
+        home: home.dir().to_owned(),
         config: config.dir.join(FILE),
         dir: config.dir,
         listen: config.listen,
         addresses: cluster.addresses,
         key_file,
     };
-    context.out.show(&shown, describe)?;
+    context.out.show(&shown, |shown| {
+        describe(shown, context.home_flag.as_deref())
+    })?;
     Ok(Done::Well)
 }
 
@@ -127,7 +138,8 @@ pub(crate) async fn make(new: NewCluster, home: &Home) -> anyhow::Result<InitOut
     }
     let keys = KeyPair::generate()?;
     let now = clock::now();
-    let outcome = initialize(InitOptions {
+    let dir = new.dir.clone();
+    let prepared = prepare(InitOptions {
         dir: new.dir,
         trust_domain: new.trust_domain,
         listen: new.listen,
@@ -138,76 +150,95 @@ pub(crate) async fn make(new: NewCluster, home: &Home) -> anyhow::Result<InitOut
         now,
     })
     .await?;
-    home.keep_operator(&OperatorFile::new(
-        outcome.operator.clone(),
-        &keys.pkcs8(),
-        now,
-    )?)?;
-    Ok(outcome)
-}
-
-/// An authority whose address others use listens for them; one without an address is for this machine alone.
-fn listen_for(address: Option<&String>) -> String {
-    let Some((host, port)) = address.and_then(|address| address.rsplit_once(':')) else {
-        return DEFAULT_LISTEN.to_owned();
-    };
-    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    if host == "localhost" || ip.as_ref().is_ok_and(IpAddr::is_loopback) {
-        format!(
-            "{}:{port}",
-            if host == "localhost" {
-                "127.0.0.1"
-            } else {
-                host
+    // Before there is a cluster: the key exists nowhere else, and nobody else can let an operator in.
+    let operator = OperatorFile::new(prepared.operator().clone(), &keys.pkcs8(), now)?;
+    home.keep_operator(&operator)?;
+    match prepared.finish() {
+        Ok(outcome) => Ok(outcome),
+        Err(error) => {
+            if !dir.join(FILE).exists() {
+                home.change()?.drop_operator()?;
             }
-        )
-    } else {
-        format!("0.0.0.0:{port}")
+            Err(error.into())
+        }
     }
 }
 
+/// From a terminal twice: what was mistyped once would open nothing.
 fn passphrase(file: &Path) -> anyhow::Result<Zeroizing<String>> {
-    if file == Path::new("-") {
-        return input::read_text("a passphrase");
+    if file != Path::new("-") {
+        return Ok(passphrase_from_file(file)?);
     }
-    let bytes = crate::home::read_private(file)?;
-    let bytes = bytes.with_context(|| {
-        format!(
-            "{} does not exist: it has to hold the passphrase",
-            file.display()
-        )
-    })?;
-    let text = std::str::from_utf8(&bytes).ok();
-    let text = text
-        .with_context(|| format!("{} is not text", file.display()))?
-        .trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        bail!("{} is empty: it has to hold the passphrase", file.display());
+    let passphrase = passphrase_from_standard_input("Passphrase: ")?;
+    if io::stdin().is_terminal() {
+        let again = passphrase_from_standard_input("The same again: ")?;
+        ensure!(
+            passphrase == again,
+            "the two passphrases differ: run this again"
+        );
     }
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok(passphrase)
 }
 
-fn describe(shown: &Shown) -> String {
+fn describe(shown: &Shown, home: Option<&Path>) -> String {
     let dir = shown.dir.display();
     let sealed = match &shown.key_file {
+        Some(file) if file.starts_with(&shown.dir) => format!(
+            "sealed with {}: leave that file out of backups of {dir}, and keep a copy of it elsewhere",
+            file.display()
+        ),
         Some(file) => format!(
             "sealed with {}: keep a copy of that file where backups of {dir} do not go",
             file.display()
         ),
         None => "sealed with the passphrase, which is needed at every start".to_owned(),
     };
-    format!(
+    let mut text = format!(
         "Cluster {} is made in {dir}, {sealed}.\n\
          {} is its first operator, with a certificate in {}.\n\
          \n\
-         Next:\n\
-         \x20 cattery-authority run --dir {dir}     start the authority, which listens on {}\n\
-         \x20 cattery service add photos            register a service\n\
-         \x20 cattery service join-token photos     for its agent\n\
-         \x20 cattery user add alice --grant photos --api-key     register a user\n",
+         Next:\n",
         shown.cluster_id,
         shown.operator,
         shown.home.display(),
-        shown.listen
-    )
+    );
+    let next = next(shown, home);
+    let width = next
+        .iter()
+        .map(|(command, _)| command.chars().count())
+        .max();
+    for (command, about) in &next {
+        text += &format!(
+            "  {command:<width$}   {about}\n",
+            width = width.unwrap_or(0)
+        );
+    }
+    text
+}
+
+/// Commands, and what they do.
+fn next(shown: &Shown, home: Option<&Path>) -> Vec<(String, String)> {
+    let dir = quoted(&shown.dir.to_string_lossy());
+    let cattery = match home {
+        Some(home) => format!("cattery --home {}", quoted(&home.to_string_lossy())),
+        None => "cattery".to_owned(),
+    };
+    let mut next = vec![(
+        format!("cattery-authority run --dir {dir}"),
+        format!("start the authority, which listens on {}", shown.listen),
+    )];
+    if shown.key_file.is_none() {
+        next.push((
+            format!("cattery-authority unseal --dir {dir}"),
+            "open its store, with the passphrase".to_owned(),
+        ));
+    }
+    for (command, about) in [
+        ("service add photos", "register a service"),
+        ("service join-token photos", "for its agent"),
+        ("user add alice --grant photos --api-key", "register a user"),
+    ] {
+        next.push((format!("{cattery} {command}"), about.to_owned()));
+    }
+    next
 }

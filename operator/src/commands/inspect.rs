@@ -10,7 +10,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::Context;
-use crate::{caveat_text, clock, exit::Done, input};
+use crate::{caveat_text, clock, exit::Done, input, plain::plain};
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
@@ -86,7 +86,7 @@ struct Credential {
 
 pub(crate) fn run(_: Args, context: &Context) -> anyhow::Result<Done> {
     let text = input::read_text("a token or a key")?;
-    let text = text.strip_prefix("Bearer ").unwrap_or(&text);
+    let text = without_scheme(&text);
     let shown = if text.starts_with(ApiKey::PREFIX) {
         Shown::credential("api_key", &*ApiKey::parse(text)?)
     } else if text.starts_with(JoinToken::PREFIX) {
@@ -98,6 +98,14 @@ pub(crate) fn run(_: Args, context: &Context) -> anyhow::Result<Done> {
         .out
         .show(&shown, |shown| shown.describe(clock::now()))?;
     Ok(Done::Well)
+}
+
+/// What follows `Bearer`, which is written in any case (RFC 9110 section 11.1).
+pub(crate) fn without_scheme(text: &str) -> &str {
+    match text.split_once(' ') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer") => rest.trim_start(),
+        _ => text,
+    }
 }
 
 fn presentation(text: &str) -> anyhow::Result<Shown> {
@@ -138,7 +146,7 @@ fn part(text: &str, scratch: &mut Scratch) -> anyhow::Result<Shown> {
                         not_before: payload.not_before,
                         not_after: payload.not_after,
                         token_id: hex::encode(payload.token_id),
-                        claims_type: payload.claims_type.escape_default().to_string(),
+                        claims_type: payload.claims_type.to_owned(),
                         claims_bytes: payload.claims.len(),
                     }),
             ),
@@ -241,14 +249,12 @@ impl Shown {
             *out += &format!(
                 "{what}\n  ID           {}\n  authorities  {}\n  their CA     SHA-256 {}\n",
                 credential.id,
-                credential.addresses.join(", ").escape_default(),
+                plain(&credential.addresses.join(", ")),
                 credential.ca_sha256
             );
         }
         let Some(key) = &self.key else { return };
-        let Key {
-            principal, service, ..
-        } = key;
+        let (principal, service) = (plain(&key.principal), plain(&key.service));
         *out += &match &self.payload {
             None => format!(
                 "A key, secret: whoever has it can sign tokens with which {principal} calls {service}, until {}.\n",
@@ -336,9 +342,9 @@ impl Shown {
                 *out += &format!(
                     "Its signer says something of themselves, which proves nothing: {claims_bytes} bytes of {}.\n",
                     if claims_type.is_empty() {
-                        "no type"
+                        "no type".to_owned()
                     } else {
-                        claims_type
+                        plain(claims_type)
                     }
                 );
             }

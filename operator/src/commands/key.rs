@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use crate::{clock, exit::Done, input, user_keys};
+use crate::{caveat_text, clock, exit::Done, input, user_keys};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -19,7 +19,7 @@ pub(crate) enum Command {
     /// Read a key, and print a narrower one
     #[command(after_help = "\
 Examples:
-  cattery key export photos | cattery key attenuate --caveat method=GET > reader.key
+  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)
   cattery --home reader login < reader.key")]
     Attenuate {
         /// A condition, like path=/albums; any number of them (`cattery mint --help` lists them)
@@ -34,12 +34,13 @@ struct Shown<'a> {
     service: &'a str,
     principal: &'a str,
     expires_at: u64,
+    caveats: Vec<String>,
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     let key = match command {
         Command::Export { service } => {
-            user_keys::key_for(&context.home, &service, clock::now()).await?
+            user_keys::key_for(&context.home()?, &service, clock::now()).await?
         }
         Command::Attenuate { caveat } => narrower(&caveat)?,
     };
@@ -50,6 +51,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
         service: id.service,
         principal: id.principal,
         expires_at: id.expires_at,
+        caveats: key
+            .caveats()
+            .map(|caveat| caveat_text::parsed(&caveat))
+            .collect(),
     };
     context.out.show(&shown, |shown| shown.key.to_owned())?;
     Ok(Done::Well)

@@ -1,13 +1,13 @@
 //! `cattery mint`: sign a token. With a key that is kept here it needs no network.
 
 use anyhow::{Context as _, bail};
-use cattery_core::{Caveat, ServiceName, TokenSpec};
+use cattery_core::{Caveat, ServiceName, TokenSpec, limits::DEFAULT_MAX_LIFETIME};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::{clock, exit::Done, user_keys};
+use crate::{clock, exit::Done, out, user_keys};
 
 /// Long enough for a request and its retries, short enough that a leaked one is soon worth nothing.
 const DEFAULT_TTL: u64 = 60;
@@ -23,15 +23,19 @@ Caveats:
   scope=a,b                     the request's scope is one of them
   method=GET,/pkg.Service/M     the method, or the path of a gRPC method, is one of them
   path=/albums                  the path lies under this prefix
-  addr=192.0.2.0/24             the client's address is in this block
-  until=TIME, after=TIME        TIME is Unix seconds, or like 2026-01-31T12:00:00Z
+  addr=192.0.2.0/24             the client's address is in one of these blocks
+  after=TIME,until=TIME         or one of the two; Unix seconds, or like 2026-01-31T12:00:00Z
   context:KEY=VALUE             the service's own context says so
-  and cert= request= third-party= once= revocation=, all in hexadecimal")]
+  cert=HEX                      the client's certificate has this SHA-256
+  request=HEX or HEX+body       the request, with its body or without, has this digest
+  third-party=PRINCIPAL:HEX     PRINCIPAL vouches for this ticket with a discharge
+  once=HEX, revocation=HEX      16 random bytes: good for one use; can be revoked by this id")]
 pub(crate) struct Args {
     /// The service to call
     service: ServiceName,
-    /// How long the token is good for [default: 60s, or as long as the key]
-    #[arg(long, value_name = "SPAN", value_parser = clock::parse_span)]
+    /// How long the token is good for [default: 60s, or as long as the key]. Agents refuse tokens for longer than 1h, unless
+    /// they are configured otherwise
+    #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
     ttl: Option<u64>,
     /// A condition, like path=/albums; any number of them
     #[arg(long, value_name = "CAVEAT")]
@@ -60,7 +64,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     } = args;
     let now = clock::now();
     let wanted = now.saturating_add(ttl.unwrap_or(DEFAULT_TTL));
-    let key = user_keys::key_for(&context.home, &service, wanted).await?;
+    let key = user_keys::key_for(&context.home()?, &service, wanted).await?;
     let ends = key.id().expires_at;
     if ttl.is_some() && wanted > ends {
         bail!(
@@ -68,6 +72,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
             clock::relative(ends, now),
             ends.saturating_sub(now)
         );
+    }
+    if ttl.is_some_and(|ttl| ttl > DEFAULT_MAX_LIFETIME) {
+        out::note(&format!(
+            "agents refuse tokens for longer than {}, unless they are configured otherwise",
+            clock::span(DEFAULT_MAX_LIFETIME)
+        ));
     }
     if once {
         caveat.push(Caveat::SingleUse { id: random()? });

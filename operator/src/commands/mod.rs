@@ -16,12 +16,21 @@ pub(crate) mod token;
 pub(crate) mod user;
 pub(crate) mod verify;
 
+use std::path::PathBuf;
+
 use crate::{home::Home, out::Format};
 
 /// What every command gets.
 pub(crate) struct Context {
-    /// Where credentials and keys are kept.
-    pub(crate) home: Home,
+    /// What `--home` says.
+    pub(crate) home_flag: Option<PathBuf>,
     /// How to print.
     pub(crate) out: Format,
+}
+
+impl Context {
+    /// Where credentials and keys are kept. Looked for by those commands alone that need it.
+    pub(crate) fn home(&self) -> anyhow::Result<Home> {
+        Home::locate(self.home_flag.clone())
+    }
 }

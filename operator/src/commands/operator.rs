@@ -1,5 +1,6 @@
 //! `cattery operator`: the people who run the cluster.
 
+use cattery_core::ServiceName;
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_JOIN_TOKEN, ReceiverKey};
 use clap::{Subcommand, ValueEnum};
@@ -18,10 +19,11 @@ pub(crate) enum Command {
     /// Invite an operator: prints a single-use join token for `cattery login`
     #[command(after_help = "\
 Examples:
-  cattery operator add carol --role operator > carol.join-token
+  (umask 077; cattery operator add carol --role operator > carol.join-token)
   cattery login < carol.join-token         on Carol's machine, once")]
     Add {
         /// Up to 63 of a-z 0-9 . _ -
+        #[arg(value_parser = name)]
         name: String,
         /// What they may do
         #[arg(long, value_enum, default_value_t = Role::Operator)]
@@ -34,6 +36,7 @@ Examples:
     #[command(after_help = "Example:\n  cattery operator revoke carol")]
     Revoke {
         /// The operator
+        #[arg(value_parser = name)]
         name: String,
     },
 }
@@ -62,11 +65,11 @@ struct Row {
     role: String,
     state: String,
     created_at: u64,
-    certificate_not_after: u64,
+    certificate_not_after: Option<u64>,
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     match command {
         Command::Add { name, role } => add(&mut session, context, &name, role).await?,
         Command::List => list(&mut session, context).await?,
@@ -122,9 +125,26 @@ async fn add(
             clock::both(expires_at, clock::now())
         ));
     }
-    context
-        .out
-        .show(&shown, |shown| shown.join_token.to_owned())
+    context.out.show_secret(
+        &shown,
+        |shown| shown.join_token.to_owned(),
+        || {
+            format!(
+                "operator/{name} is invited and nobody saw the join token: `cattery operator add {name} --role {role}` makes \
+                 another one, which ends this one"
+            )
+        },
+    )
+}
+
+/// The name of an operator, which has the form of a service's.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    match text.parse::<ServiceName>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(
+            "an operator's name is up to 63 of a-z 0-9 . _ -, a letter or a digit first".to_owned(),
+        ),
+    }
 }
 
 async fn list(session: &mut Session, context: &Context) -> anyhow::Result<()> {
@@ -156,7 +176,7 @@ impl From<v1::Operator> for Row {
             role: operator.role,
             state: operator.state,
             created_at: operator.created_at,
-            certificate_not_after: operator.certificate_not_after,
+            certificate_not_after: clock::some(operator.certificate_not_after),
         }
     }
 }

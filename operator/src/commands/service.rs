@@ -12,6 +12,7 @@ use crate::{
     clock,
     exit::Done,
     out::{self, Format},
+    plain::plain,
 };
 
 #[derive(Subcommand)]
@@ -39,7 +40,7 @@ Example:
         /// The service
         name: ServiceName,
         /// How long it is good for, up to 7d [default: 1h]
-        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span)]
+        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         ttl: Option<u64>,
     },
 }
@@ -49,7 +50,7 @@ struct Row {
     name: String,
     generation: u32,
     created_at: u64,
-    agents: u32,
+    agent_count: u32,
 }
 
 #[derive(Serialize)]
@@ -57,11 +58,12 @@ struct Agent {
     agent_id: String,
     enrolled_at: u64,
     certificate_not_after: u64,
-    last_contact: u64,
+    last_contact: Option<u64>,
 }
 
 #[derive(Serialize)]
 struct Shown {
+    #[serde(flatten)]
     service: Row,
     agents: Vec<Agent>,
     grants: Vec<grant::Row>,
@@ -75,7 +77,7 @@ struct JoinToken<'a> {
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     match command {
         Command::Add { name } => {
             let request = v1::AddServiceRequest { name: name.into() };
@@ -88,7 +90,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             context.out.show(&row, |row| {
                 format!(
                     "service/{name} is registered; next, for its agent: cattery service join-token {name}",
-                    name = row.name
+                    name = plain(&row.name)
                 )
             })?;
         }
@@ -107,9 +109,17 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 join_token: &made.text,
                 expires_at: made.expires_at,
             };
-            context
-                .out
-                .show(&shown, |shown| shown.join_token.to_owned())?;
+            context.out.show_secret(
+                &shown,
+                |shown| shown.join_token.to_owned(),
+                || {
+                    format!(
+                        "a join token for service/{name} was made and nobody saw it; it ends {}. For another one: `cattery \
+                         service join-token {name}`",
+                        clock::both(made.expires_at, clock::now())
+                    )
+                },
+            )?;
         }
     }
     Ok(Done::Well)
@@ -165,7 +175,7 @@ async fn list(session: &mut Session, context: &Context) -> anyhow::Result<()> {
             [
                 row.name.clone(),
                 row.generation.to_string(),
-                row.agents.to_string(),
+                row.agent_count.to_string(),
                 clock::cell(row.created_at),
             ]
         })
@@ -194,6 +204,7 @@ fn describe(shown: &Shown) -> String {
         created_at,
         ..
     } = &shown.service;
+    let name = plain(name);
     let mut text = format!(
         "service/{name}, key generation {generation}, registered {}\n",
         clock::absolute(*created_at)
@@ -231,7 +242,7 @@ impl From<v1::Service> for Row {
             name: service.name,
             generation: service.generation,
             created_at: service.created_at,
-            agents: service.agents,
+            agent_count: service.agents,
         }
     }
 }
@@ -242,7 +253,7 @@ impl From<v1::AgentInfo> for Agent {
             agent_id: agent.agent_id,
             enrolled_at: agent.enrolled_at,
             certificate_not_after: agent.certificate_not_after,
-            last_contact: agent.last_contact,
+            last_contact: clock::some(agent.last_contact),
         }
     }
 }

@@ -7,7 +7,14 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::{Context, epoch};
-use crate::{agent, authority::Session, clock, exit::Done};
+use crate::{
+    agent,
+    authority::{Session, learn},
+    clock,
+    exit::Done,
+    home::Home,
+    plain::plain,
+};
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
@@ -17,7 +24,7 @@ Examples:
   cattery status
   cattery status --socket /run/cattery/photos.sock --output json")]
 pub(crate) struct Args {
-    /// The agent's Unix socket [default: $CATTERY_AGENT_SOCKET, or the one this home knows]
+    /// The agent's Unix socket [default: that of --home, $CATTERY_AGENT_SOCKET, or the one this home knows]
     #[arg(long, visible_alias = "agent", value_name = "PATH")]
     socket: Option<PathBuf>,
 }
@@ -42,6 +49,8 @@ enum Asked<T> {
 #[derive(Serialize)]
 struct Key {
     service: String,
+    principal: String,
+    handed_over: bool,
     expires_at: u64,
 }
 
@@ -54,9 +63,9 @@ struct Authority {
     store: String,
     active_epoch: u32,
     incarnation: u64,
-    services: u32,
-    users: u32,
-    agents: u32,
+    service_count: u32,
+    user_count: u32,
+    agent_count: u32,
     ca_not_after: u64,
     certificate_not_after: u64,
     audit_records: u64,
@@ -72,7 +81,7 @@ struct Agent {
     ready: bool,
     notes: Vec<String>,
     epochs: Vec<Held>,
-    last_contact_seconds: u64,
+    last_contact_seconds: Option<u64>,
     outage_budget_seconds: u64,
     outage_budget_left_seconds: u64,
     certificate_not_after: u64,
@@ -90,23 +99,25 @@ struct Held {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
-    let home = &context.home;
+    let home = &context.home()?;
     let mut keys = Vec::new();
     for service in home.leases()? {
         if let Some(lease) = home.lease(&service)? {
-            let expires_at = lease.user_key()?.id().expires_at;
+            let key = lease.user_key()?;
             keys.push(Key {
                 service: service.into(),
-                expires_at,
+                principal: key.id().principal.to_owned(),
+                handed_over: lease.handed_over,
+                expires_at: key.id().expires_at,
             });
         }
     }
     let operator = home.operator()?.map(|operator| operator.subject);
     let authority = match operator {
-        Some(_) => Some(asked(ask_authority(context).await)),
+        Some(_) => Some(asked(ask_authority(home).await)),
         None => None,
     };
-    let agent = match agent::socket(args.socket, home)? {
+    let agent = match agent::socket(args.socket, context)? {
         Some(socket) => Some(asked(ask_agent(socket).await)),
         None => None,
     };
@@ -118,13 +129,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         authority,
         agent,
     };
-    context.out.show(&status, describe)?;
     let well = !matches!(status.authority, Some(Asked::Failed { .. }))
         && match &status.agent {
             None => true,
             Some(Asked::Answered(agent)) => agent.ready,
             Some(Asked::Failed { .. }) => false,
         };
+    context.out.show(&status, describe)?;
     Ok(if well { Done::Well } else { Done::Refused })
 }
 
@@ -137,16 +148,19 @@ fn asked<T>(answer: anyhow::Result<T>) -> Asked<T> {
     }
 }
 
-async fn ask_authority(context: &Context) -> anyhow::Result<Authority> {
-    let mut session = Session::open(&context.home).await?;
+async fn ask_authority(home: &Home) -> anyhow::Result<Authority> {
+    let mut session = Session::open_at_once(home).await?;
     let answer = session
         .admin
         .get_cluster_status(v1::GetClusterStatusRequest {})
         .await;
-    Ok(answer
+    let status = answer
         .map_err(|status| session.refused(&status))?
-        .into_inner()
-        .into())
+        .into_inner();
+    if let Err(error) = learn(home, &status) {
+        tracing::warn!("the cluster's new addresses were not kept: {error:#}");
+    }
+    Ok(status.into())
 }
 
 async fn ask_agent(socket: PathBuf) -> anyhow::Result<Agent> {
@@ -162,35 +176,46 @@ fn describe(status: &Status) -> String {
     let now = clock::now();
     let mut text = format!("Home       {}\n", status.home.display());
     if let Some(operator) = &status.operator {
-        text += &format!("Operator   {operator}\n");
+        text += &format!("Operator   {}\n", plain(operator));
     }
     if let Some(user) = &status.user {
-        text += &format!("User       {user}\n");
+        text += &format!("User       {}\n", plain(user));
     }
-    for Key {
-        service,
-        expires_at,
-    } in &status.keys
-    {
+    for key in &status.keys {
+        let handed_over = if key.handed_over {
+            format!(", handed over, of {}", plain(&key.principal))
+        } else {
+            String::new()
+        };
         text += &format!(
-            "Key        {service}, until {}\n",
-            clock::both(*expires_at, now)
+            "Key        {}, until {}{handed_over}\n",
+            key.service,
+            clock::both(key.expires_at, now)
         );
     }
     match &status.authority {
-        None if status.operator.is_none() && status.user.is_none() => {
+        None if status.operator.is_none() && status.user.is_none() && status.keys.is_empty() => {
             text += "Nobody is logged in here: run `cattery login`\n";
         }
         None => {}
-        Some(Asked::Failed { error }) => text += &format!("Authority  does not answer: {error}\n"),
+        Some(Asked::Failed { error }) => {
+            text += &format!("Authority  does not answer: {}\n", plain(error));
+        }
         Some(Asked::Answered(authority)) => text += &authority.describe(now),
     }
     match &status.agent {
         None => {}
-        Some(Asked::Failed { error }) => text += &format!("Agent      does not answer: {error}\n"),
+        Some(Asked::Failed { error }) => {
+            text += &format!("Agent      does not answer: {}\n", plain(error));
+        }
         Some(Asked::Answered(agent)) => text += &agent.describe(now),
     }
     text
+}
+
+fn count(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Authority {
@@ -198,19 +223,19 @@ impl Authority {
         format!(
             "Authority  {id}, version {version}, at {addresses}\n\
              \x20          cluster {cluster}, trust domain {domain}, {store} store\n\
-             \x20          epoch {epoch} is active; {services} services, {users} users, {agents} agents\n\
-             \x20          {records} audit records; its certificate ends {certificate}, the CA's {ca}\n",
-            id = self.authority_id,
-            version = self.version,
-            addresses = self.addresses.join(", "),
-            cluster = self.cluster_id,
-            domain = self.trust_domain,
-            store = self.store,
+             \x20          epoch {epoch} is active; {services}, {users}, {agents}\n\
+             \x20          {records}; its certificate ends {certificate}, the CA's {ca}\n",
+            id = plain(&self.authority_id),
+            version = plain(&self.version),
+            addresses = plain(&self.addresses.join(", ")),
+            cluster = plain(&self.cluster_id),
+            domain = plain(&self.trust_domain),
+            store = plain(&self.store),
             epoch = self.active_epoch,
-            services = self.services,
-            users = self.users,
-            agents = self.agents,
-            records = self.audit_records,
+            services = count(self.service_count, "service"),
+            users = count(self.user_count, "user"),
+            agents = count(self.agent_count, "agent"),
+            records = count(self.audit_records, "audit record"),
             certificate = clock::relative(self.certificate_not_after, now),
             ca = clock::relative(self.ca_not_after, now),
         )
@@ -251,10 +276,10 @@ impl Agent {
         let mut text = format!(
             "Agent      {id} of {service}, version {version}, at {socket}\n\
              \x20          {ready}; holds epochs {epochs}; its certificate ends {certificate}\n\
-             \x20          last heard from an authority {contact} ago; can go on without one for {left} of {budget}\n",
-            id = self.agent_id,
-            service = self.service,
-            version = self.version,
+             \x20          last heard from an authority: {contact}; can go on without one for {left} of {budget}\n",
+            id = plain(&self.agent_id),
+            service = plain(&self.service),
+            version = plain(&self.version),
             socket = self.socket.display(),
             ready = if self.ready {
                 "verifies"
@@ -267,12 +292,15 @@ impl Agent {
                 epochs.join(", ")
             },
             certificate = clock::relative(self.certificate_not_after, now),
-            contact = clock::span(self.last_contact_seconds),
+            contact = self.last_contact_seconds.map_or_else(
+                || "never".to_owned(),
+                |seconds| format!("{} ago", clock::span(seconds))
+            ),
             left = clock::span(self.outage_budget_left_seconds),
             budget = clock::span(self.outage_budget_seconds),
         );
         for note in &self.notes {
-            text += &format!("           {note}\n");
+            text += &format!("           {}\n", plain(note));
         }
         text
     }
@@ -288,9 +316,9 @@ impl From<v1::GetClusterStatusResponse> for Authority {
             store: status.store,
             active_epoch: status.active_epoch,
             incarnation: status.incarnation,
-            services: status.services,
-            users: status.users,
-            agents: status.agents,
+            service_count: status.services,
+            user_count: status.users,
+            agent_count: status.agents,
             ca_not_after: status.ca_not_after,
             certificate_not_after: status.certificate_not_after,
             audit_records: status.audit_records,

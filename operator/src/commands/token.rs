@@ -25,6 +25,7 @@ Example:
 #[derive(Serialize)]
 struct Shown<'a> {
     token: &'a str,
+    caveats: Vec<String>,
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
@@ -38,8 +39,10 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
         attenuate_token(&token, caveat, &mut narrower).context("the token cannot be narrowed")?;
         token = narrower;
     }
-    context
-        .out
-        .show(&Shown { token: &token }, |shown| shown.token.to_owned())?;
+    let shown = Shown {
+        token: &token,
+        caveats: caveat.iter().map(Caveat::to_string).collect(),
+    };
+    context.out.show(&shown, |shown| shown.token.to_owned())?;
     Ok(Done::Well)
 }

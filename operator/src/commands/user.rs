@@ -1,13 +1,13 @@
 //! `cattery user`: the people and scripts that call services.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use cattery_core::{ServiceName, UserName};
 use cattery_proto::v1;
 use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Context, api_key, grant};
-use crate::{authority::Session, clock, exit::Done};
+use crate::{authority::Session, clock, exit::Done, plain::plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -15,13 +15,13 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   cattery user add alice
-  cattery user add alice --grant photos --api-key > alice.api-key     all of the onboarding at once
-  cattery login < alice.api-key                                       on Alice's machine")]
+  (umask 077; cattery user add alice --grant photos --api-key > alice.api-key)     all at once
+  cattery login < alice.api-key                                                    on her machine")]
     Add {
         /// The name, without `user/`
         name: UserName,
         /// A service that the user may call; any number of them
-        #[arg(long, value_name = "SERVICE", num_args = 1..)]
+        #[arg(long, value_name = "SERVICE")]
         grant: Vec<ServiceName>,
         /// Make an API key too, and print it alone
         #[arg(long)]
@@ -37,7 +37,12 @@ Examples:
         name: UserName,
     },
     /// What users log in with
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  (umask 077; cattery user api-key create alice > alice.api-key)"
+    )]
     ApiKey(api_key::Command),
 }
 
@@ -47,11 +52,12 @@ struct Row {
     version: u32,
     state: String,
     created_at: u64,
-    api_keys: u32,
+    api_key_count: u32,
 }
 
 #[derive(Serialize)]
 struct Onboarded<'a> {
+    #[serde(flatten)]
     user: Row,
     grants: Vec<grant::Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,13 +65,13 @@ struct Onboarded<'a> {
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home).await?;
+    let mut session = Session::open(&context.home()?).await?;
     match command {
         Command::Add {
             name,
             grant,
             api_key,
-        } => add(&mut session, context, &name, &grant, api_key).await?,
+        } => add(&mut session, context, &name, grant, api_key).await?,
         Command::List => list(&mut session, context).await?,
         Command::Disable { name } => {
             let answer = session
@@ -80,7 +86,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             context.out.show(&row, |row| {
                 format!(
                     "user/{} gets no more keys, and those below version {} are revoked as soon as agents hear of it",
-                    row.name, row.version
+                    plain(&row.name), row.version
                 )
             })?;
         }
@@ -93,9 +99,12 @@ async fn add(
     session: &mut Session,
     context: &Context,
     name: &UserName,
-    services: &[ServiceName],
+    mut services: Vec<ServiceName>,
     api_key: bool,
 ) -> anyhow::Result<()> {
+    services.sort();
+    services.dedup();
+    expect_known(session, &services).await?;
     let request = v1::AddUserRequest {
         name: name.as_str().to_owned(),
     };
@@ -105,7 +114,7 @@ async fn add(
         .into_inner()
         .user;
     let mut grants = Vec::new();
-    for service in services {
+    for (done, service) in services.iter().enumerate() {
         let request = v1::AddGrantRequest {
             principal: format!("user/{name}"),
             service: service.as_str().to_owned(),
@@ -113,16 +122,14 @@ async fn add(
         };
         let answer = session.admin.add_grant(request).await;
         let answer = answer.map_err(|status| session.refused(&status));
-        let answer = answer.with_context(|| {
-            format!("user/{name} is registered, but may not call {service} yet")
-        })?;
+        let answer = answer.with_context(|| left(name, &services[done..], api_key))?;
         grants.push(grant::Row::from(
             answer.into_inner().grant.unwrap_or_default(),
         ));
     }
     let made = if api_key {
         let made = api_key::create(session, name, 0).await;
-        Some(made.with_context(|| format!("user/{name} is registered, but has no API key yet"))?)
+        Some(made.with_context(|| left(name, &[], api_key))?)
     } else {
         None
     };
@@ -131,14 +138,53 @@ async fn add(
         grants,
         api_key: made.as_ref().map(|made| made.text.as_str()),
     };
-    context.out.show(&shown, |shown| match shown.api_key {
-        Some(text) => text.to_owned(),
-        None => registered(shown),
-    })
+    match &made {
+        Some(made) => context.out.show_secret(
+            &shown,
+            |_| made.text.to_string(),
+            || format!("user/{name} is registered, but {}", made.unseen()),
+        ),
+        None => context.out.show(&shown, registered),
+    }
+}
+
+/// Refuses services that are not there, before anything is done.
+async fn expect_known(session: &mut Session, services: &[ServiceName]) -> anyhow::Result<()> {
+    if services.is_empty() {
+        return Ok(());
+    }
+    let answer = session
+        .admin
+        .list_services(v1::ListServicesRequest {})
+        .await;
+    let known = answer
+        .map_err(|status| session.refused(&status))?
+        .into_inner()
+        .services;
+    let is_known = |name: &&ServiceName| known.iter().any(|known| known.name == name.as_str());
+    match services.iter().find(|name| !is_known(name)) {
+        Some(service) => bail!(
+            "there is no service `{service}`, and nothing was done: add it with `cattery service add {service}`"
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What is still to do for a user who is registered.
+fn left(name: &UserName, services: &[ServiceName], api_key: bool) -> String {
+    let grants = services
+        .iter()
+        .map(|service| format!("`cattery grant add user/{name} {service}`"));
+    let api_key = api_key.then(|| format!("`cattery user api-key create {name}`"));
+    let commands: Vec<_> = grants.chain(api_key).collect();
+    format!(
+        "user/{name} is registered, and what is left to do is {}",
+        commands.join(" and ")
+    )
 }
 
 fn registered(shown: &Onboarded<'_>) -> String {
-    let name = &shown.user.name;
+    let name = plain(&shown.user.name);
     let mut next = String::new();
     if shown.grants.is_empty() {
         next += &format!(" cattery grant add user/{name} SERVICE, then");
@@ -161,7 +207,7 @@ async fn list(session: &mut Session, context: &Context) -> anyhow::Result<()> {
                 row.name.clone(),
                 row.state.clone(),
                 row.version.to_string(),
-                row.api_keys.to_string(),
+                row.api_key_count.to_string(),
                 clock::cell(row.created_at),
             ]
         },
@@ -175,7 +221,7 @@ impl From<v1::User> for Row {
             version: user.version,
             state: user.state,
             created_at: user.created_at,
-            api_keys: user.api_keys,
+            api_key_count: user.api_keys,
         }
     }
 }

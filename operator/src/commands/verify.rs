@@ -11,9 +11,10 @@ use serde::Serialize;
 use super::Context;
 use crate::{
     agent, clock,
-    exit::{Done, Usage},
+    exit::Done,
     input,
     out::{self, Format},
+    plain::{plain, words},
 };
 
 #[derive(ClapArgs)]
@@ -25,7 +26,7 @@ Examples:
   cattery mint photos --caveat path=/albums | cattery verify --method GET --path /albums/7
   cattery verify --socket /run/cattery/photos.sock --scope photos.read --output json < token")]
 pub(crate) struct Args {
-    /// The agent's Unix socket [default: $CATTERY_AGENT_SOCKET, or the one this home knows]
+    /// The agent's Unix socket [default: that of --home, $CATTERY_AGENT_SOCKET, or the one this home knows]
     #[arg(long, visible_alias = "agent", value_name = "PATH")]
     socket: Option<PathBuf>,
     /// The request's method, like GET
@@ -44,14 +45,14 @@ pub(crate) struct Args {
     #[arg(long)]
     scope: Option<String>,
     /// SHA-256 of the client's certificate, in hexadecimal
-    #[arg(long, value_name = "HEX")]
-    client_cert_sha256: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    client_cert_sha256: Option<[u8; 32]>,
     /// SHA-256 of the request's body, in hexadecimal
-    #[arg(long, value_name = "HEX")]
-    body_sha256: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    body_sha256: Option<[u8; 32]>,
     /// An entry of the service's own context; any number of them
-    #[arg(long, value_name = "KEY=VALUE")]
-    context: Vec<String>,
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    context: Vec<(String, String)>,
 }
 
 #[derive(Serialize)]
@@ -75,9 +76,9 @@ struct Refused {
 }
 
 pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Done> {
-    let socket = agent::socket(args.socket.take(), &context.home)?
-        .context("no agent is known here: give --socket PATH")?;
-    let facts = facts(args)?;
+    let socket = agent::socket(args.socket.take(), context)?
+        .context("no agent is known here: give --socket PATH, or set CATTERY_AGENT_SOCKET")?;
+    let facts = facts(args);
     let presentation = input::read("a token (cat1_…)")?;
     // Only the line's end is not the token's: every other byte is for the agent to judge.
     let Ok(presentation) = std::str::from_utf8(&presentation) else {
@@ -106,30 +107,31 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Don
     }
 }
 
-fn facts(args: Args) -> anyhow::Result<v1::RequestFacts> {
-    let pairs = args.context.iter().map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        Some((key.to_owned(), value.to_owned()))
-    });
-    let context = pairs.collect::<Option<_>>();
-    Ok(v1::RequestFacts {
+fn facts(args: Args) -> v1::RequestFacts {
+    v1::RequestFacts {
         method: args.method,
         authority: args.authority,
         path_and_query: args.path,
         source_addr: args.source_addr.map(|address| address.to_string()),
-        client_cert_sha256: args
-            .client_cert_sha256
-            .map(|hex| sha256(&hex))
-            .transpose()?,
+        client_cert_sha256: args.client_cert_sha256.map(Vec::from),
         scope: args.scope,
-        body_sha256: args.body_sha256.map(|hex| sha256(&hex)).transpose()?,
-        context: context.ok_or_else(|| Usage("--context is written KEY=VALUE".to_owned()))?,
-    })
+        body_sha256: args.body_sha256.map(Vec::from),
+        context: args.context.into_iter().collect(),
+    }
 }
 
-fn sha256(text: &str) -> Result<Vec<u8>, Usage> {
-    let bytes = hex::decode(text).ok().filter(|bytes| bytes.len() == 32);
-    bytes.ok_or_else(|| Usage("a SHA-256 is 64 hexadecimal digits".to_owned()))
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or("an entry of the context is written KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text, &mut digest)
+        .map_err(|_| "a SHA-256 is 64 hexadecimal digits".to_owned())?;
+    Ok(digest)
 }
 
 fn refused(context: &Context, denial: v1::Denial) -> anyhow::Result<Done> {
@@ -151,17 +153,20 @@ fn refused(context: &Context, denial: v1::Denial) -> anyhow::Result<Done> {
 fn describe(caller: &Caller) -> String {
     let scopes = match &caller.scopes {
         None => "not narrowed".to_owned(),
-        Some(scopes) => scopes.join(" "),
+        Some(scopes) => words(scopes),
     };
     let mut text = format!(
         "{}\n  token   {}\n  scopes  {scopes}\n  epoch   {}\n  until   {}\n",
-        caller.principal,
+        plain(&caller.principal),
         caller.token_id,
         caller.epoch,
         clock::both(caller.not_after, clock::now())
     );
     if !caller.claims_type.is_empty() {
-        text += &format!("  claims  {}, which prove nothing\n", caller.claims_type);
+        text += &format!(
+            "  claims  {}, which prove nothing\n",
+            plain(&caller.claims_type)
+        );
     }
     text
 }

@@ -1,26 +1,33 @@
 //! `cattery dev`: a whole cluster in one process, to try things out.
 
+mod authority;
 mod http;
 mod once;
+mod parts;
 mod place;
 mod show;
 mod town;
 mod upstream;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
 
-use crate::{commands::Context, exit::Done};
+use crate::{commands::Context, exit::Done, out};
+use parts::Parts;
 use place::Place;
 use town::Town;
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
 Everything runs in this one process and listens on this machine alone. Ctrl-C ends it and leaves nothing behind, unless
---dir keeps it.
+--dir keeps it. Credentials and keys are in a home of its own, whatever --home says.
 
 Examples:
   cattery dev
@@ -46,26 +53,68 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
+    if context.home_flag.is_some() {
+        out::note("`cattery dev` has a home of its own: --home is not used");
+    }
     let mut signals = Signals::listen()?;
     let place = Place::claim(args.dir.clone())?;
-    let mut town = tokio::select! {
-        town = Town::start(&place, &args) => town?,
-        () = signals.any() => return Ok(Done::Refused),
+    let stop = CancellationToken::new();
+    let done = {
+        let mut life = pin!(live(&place, &args, context, &stop));
+        select! {
+            done = &mut life => done,
+            () = signals.any() => {
+                stop.cancel();
+                select! {
+                    done = &mut life => done,
+                    () = signals.any() => Ok(Done::Refused),
+                }
+            }
+        }
     };
-    let done = tokio::select! {
-        done = serve(&mut town, &args, context) => done,
-        () = signals.any() => Ok(if args.once { Done::Refused } else { Done::Well }),
+    match (done, place.remove()) {
+        (Ok(done), removed) => removed.map(|()| done),
+        (Err(error), removed) => {
+            if let Err(left) = removed {
+                out::failure(&format!("{left:#}"));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// From its start to its end, which `stop` asks for. Whatever was started is stopped.
+async fn live(
+    place: &Place,
+    args: &Args,
+    context: &Context,
+    stop: &CancellationToken,
+) -> anyhow::Result<Done> {
+    let mut parts = Parts::default();
+    let done = match Town::start(&mut parts, place, args, stop).await {
+        Ok(Some(town)) => serve(town, args, context, stop).await,
+        Ok(None) => Ok(Done::Refused),
+        Err(error) => Err(error),
     };
-    town.stop().await;
+    parts.stop().await;
     done
 }
 
-async fn serve(town: &mut Town<'_>, args: &Args, context: &Context) -> anyhow::Result<Done> {
+async fn serve(
+    mut town: Town<'_>,
+    args: &Args,
+    context: &Context,
+    stop: &CancellationToken,
+) -> anyhow::Result<Done> {
     if args.once {
-        return once::walk(town, context).await;
+        let walked = stop.run_until_cancelled(once::walk(&town, context)).await;
+        return walked.unwrap_or(Ok(Done::Refused));
     }
-    show::running(town, context)?;
-    Err(town.broken().await)
+    show::running(&town, context)?;
+    match stop.run_until_cancelled(town.broken()).await {
+        Some(why) => Err(why),
+        None => Ok(Done::Well),
+    }
 }
 
 /// What ends it: Ctrl-C, `kill`, and a terminal that is closed.
@@ -86,7 +135,7 @@ impl Signals {
     }
 
     async fn any(&mut self) {
-        tokio::select! {
+        select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}

@@ -4,12 +4,12 @@ use std::{
     fs::{DirBuilder, Permissions},
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{DirBuilderExt as _, PermissionsExt as _, symlink},
+        fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink},
     },
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use crate::agent::MAX_SOCKET_PATH;
@@ -17,13 +17,13 @@ use crate::agent::MAX_SOCKET_PATH;
 /// Room for `/authority/` and the name of a socket in it.
 const SOCKET_NAME: usize = 32;
 
-/// The directories of a development cluster. Temporary ones go when it does.
+/// The directories of a development cluster.
 pub(super) struct Place {
     dir: PathBuf,
     /// The same, by a path that leaves room for those of sockets.
     short: PathBuf,
     kept: bool,
-    _temporary: Vec<TempDir>,
+    temporary: Vec<TempDir>,
 }
 
 impl Place {
@@ -38,6 +38,13 @@ impl Place {
                     .mode(0o700)
                     .create(&dir)
                     .with_context(unusable)?;
+                let mode = dir.metadata().with_context(unusable)?.mode() & 0o7777;
+                if mode & 0o022 != 0 {
+                    bail!(
+                        "others may write to {} (mode {mode:04o}): chmod 700 it",
+                        dir.display()
+                    );
+                }
                 dir.canonicalize().with_context(unusable)?
             }
             None => make_temporary(&std::env::temp_dir(), &mut temporary)?,
@@ -51,8 +58,19 @@ impl Place {
             dir,
             short,
             kept,
-            _temporary: temporary,
+            temporary,
         })
+    }
+
+    /// Removes what is temporary.
+    pub(super) fn remove(self) -> anyhow::Result<()> {
+        for dir in self.temporary {
+            let path = dir.path().to_owned();
+            dir.close().with_context(|| {
+                format!("{} cannot be removed: remove it by hand", path.display())
+            })?;
+        }
+        Ok(())
     }
 
     /// The directory of it all.

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use serde::Serialize;
 
 use super::town::{SERVICE, Town};
-use crate::commands::Context;
+use crate::{commands::Context, shell::quoted};
 
 #[derive(Serialize)]
 struct Running {
@@ -165,27 +165,5 @@ fn program() -> String {
         "cattery".to_owned()
     } else {
         quoted(&running.to_string_lossy())
-    }
-}
-
-/// As a word of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_survive_the_shell() {
-        assert_eq!(quoted("/tmp/a-b"), "/tmp/a-b");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -1,22 +1,23 @@
 //! The cluster itself: an authority, the agent of `photos`, the service, and alice, who may call it.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
-use cattery_authority::{config, init::InitUnseal};
+use anyhow::{anyhow, bail};
+use cattery_authority::config;
 use cattery_core::{ServiceName, UserName};
 use cattery_proto::v1;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use super::{Args, place::Place, upstream::Upstream};
+use super::{Args, authority, parts::Parts, place::Place, upstream::Upstream};
 use crate::{
     authority::Session,
     clock,
-    commands::{api_key, init, service},
+    commands::{api_key, service},
     home::{AgentFile, Home},
     user_keys,
 };
@@ -34,37 +35,59 @@ pub(super) struct Town<'p> {
     pub(super) home: Home,
     /// Whether it was made just now.
     pub(super) is_new: bool,
-    authority: cattery_authority::app::Running,
-    agent: cattery_agent::Running,
-    upstream: Upstream,
+    authority: &'p cattery_authority::app::Running,
+    agent: &'p mut cattery_agent::Running,
+    upstream: &'p mut Upstream,
 }
 
 impl<'p> Town<'p> {
-    /// Makes what is not there yet, and starts it all.
-    pub(super) async fn start(place: &'p Place, args: &Args) -> anyhow::Result<Self> {
+    /// Makes what is not there yet, and starts it all, into `parts`. `None` where `stop` came first.
+    pub(super) async fn start(
+        parts: &'p mut Parts,
+        place: &'p Place,
+        args: &Args,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
         let home = Home::at(&place.home());
         let is_new = !place.authority().join(config::FILE).exists();
-        if is_new {
-            found(place, &home, args.authority_port).await?;
+        let authority = if is_new {
+            authority::found(place, &home, args.authority_port).await?
+        } else {
+            authority::start(place, args.authority_port).await?
+        };
+        let authority = &*parts.authority.insert(authority);
+        if stop.is_cancelled() {
+            return Ok(None);
         }
-        let authority = start_authority(place, args.authority_port).await?;
-        let mut session = Session::open(&home).await?;
+        let mut session = open_session(place, &home).await?;
         let agent = start_agent(place, &mut session, args.http_port).await?;
-        let upstream =
-            Upstream::start(SERVICE, &place.socket(), args.upstream_port.unwrap_or(0)).await?;
-        home.keep_agent(&AgentFile {
+        let agent = parts.agent.insert(agent);
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        let port = args.upstream_port.unwrap_or(0);
+        let upstream = Upstream::start(SERVICE, &place.socket(), port).await?;
+        let upstream = parts.upstream.insert(upstream);
+        home.change()?.keep_agent(&AgentFile {
             socket: place.socket(),
         })?;
-        wait_ready(&agent).await?;
+        if stop
+            .run_until_cancelled(wait_ready(agent))
+            .await
+            .transpose()?
+            .is_none()
+        {
+            return Ok(None);
+        }
         admit_user(&home, &mut session).await?;
-        Ok(Self {
+        Ok(Some(Self {
             place,
             home,
             is_new,
             authority,
             agent,
             upstream,
-        })
+        }))
     }
 
     pub(super) fn authority_addr(&self) -> SocketAddr {
@@ -88,56 +111,24 @@ impl<'p> Town<'p> {
         tokio::select! {
             why = self.agent.broken() => anyhow!("the agent broke: {why}"),
             () = self.authority.failed() => anyhow!("the authority broke: run again with -v to see why"),
+            () = self.upstream.ended() => anyhow!("the service broke: run again with -v to see why"),
         }
     }
-
-    /// Callers first, then those whom they ask.
-    pub(super) async fn stop(self) {
-        self.upstream.shutdown().await;
-        self.agent.shutdown().await;
-        self.authority.shutdown().await;
-    }
 }
 
-/// A new cluster. Its address has to last as long as it does, for all who come know it: so a free port is chosen now.
-async fn found(place: &Place, home: &Home, port: Option<u16>) -> anyhow::Result<()> {
-    let port = match port {
-        Some(port) if port != 0 => port,
-        _ => free_port().context("there is no free port")?,
-    };
-    let new = init::NewCluster {
-        dir: place.authority(),
-        trust_domain: "dev.cattery.internal".to_owned(),
-        listen: format!("127.0.0.1:{port}"),
-        addresses: Vec::new(),
-        unseal: InitUnseal::KeyFile(place.key_file()),
-        operator: "root".to_owned(),
-    };
-    init::make(new, home).await.map(drop)
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
-}
-
-async fn start_authority(
-    place: &Place,
-    port: Option<u16>,
-) -> anyhow::Result<cattery_authority::app::Running> {
-    let config = config::Config::load(&place.authority())?;
-    if let Some(port) =
-        port.filter(|port| *port != 0 && !config.listen.ends_with(&format!(":{port}")))
+/// The operator's connection. Their certificate is made new each time, for as long as it can be: nobody else could let them
+/// in again.
+async fn open_session(place: &Place, home: &Home) -> anyhow::Result<Session> {
+    if let Some(operator) = home.operator()?
+        && operator.not_after <= clock::now()
     {
         bail!(
-            "the cluster in {} was made with the authority at {}, where its agent and users look for it: leave \
-             --authority-port {port} away, or use another --dir",
-            place.dir().display(),
-            config.listen
+            "the cluster in {} has lain too long, and its operator's certificate has ended: remove that directory, or use \
+             another --dir",
+            place.dir().display()
         );
     }
-    Ok(cattery_authority::app::App::start(config, None).await?)
+    Session::open_renewed(home).await
 }
 
 async fn start_agent(
@@ -164,22 +155,25 @@ async fn start_agent(
         .map_err(|status| session.refused(&status))?
         .into_inner()
         .services;
-    let known = services.iter().find(|known| known.name == SERVICE);
-    if known.is_none() {
+    if !services.iter().any(|known| known.name == SERVICE) {
         let request = v1::AddServiceRequest {
             name: SERVICE.to_owned(),
         };
         let answer = session.admin.add_service(request).await;
         answer.map_err(|status| session.refused(&status))?;
     }
-    // An agent that has enrolled comes back with the certificate that it keeps.
-    let join_token = if known.is_some_and(|known| known.agents > 0) {
-        None
-    } else {
-        Some(service::join_token(session, &service, 0).await?)
+    // An agent that has enrolled comes back with the certificate that it keeps, while that is good.
+    let join_token = match config.needs_join_token() {
+        true => Some(service::join_token(session, &service, 0).await?),
+        false => None,
     };
     let text = join_token.as_ref().map(|made| made.text.as_str());
-    Ok(cattery_agent::App::start(config, text).await?)
+    match cattery_agent::App::start(config, text).await {
+        Err(cattery_agent::StartError::Http { address, why }) => bail!(
+            "the agent cannot listen on {address} ({why}): choose another --http-port, or leave it away"
+        ),
+        other => Ok(other?),
+    }
 }
 
 async fn wait_ready(agent: &cattery_agent::Running) -> anyhow::Result<()> {
@@ -196,21 +190,19 @@ async fn wait_ready(agent: &cattery_agent::Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// alice, with a grant, at home in `home`.
+/// alice, with a grant, at home in `home`; whatever of it somebody took away is given again.
 async fn admit_user(home: &Home, session: &mut Session) -> anyhow::Result<()> {
     let user: UserName = USER.parse()?;
     let service: ServiceName = SERVICE.parse()?;
-    if home.user()?.is_some() {
-        return user_keys::key_for(home, &service, clock::now())
-            .await
-            .map(drop);
-    }
     let users = session.admin.list_users(v1::ListUsersRequest {}).await;
     let users = users
         .map_err(|status| session.refused(&status))?
         .into_inner()
         .users;
-    if !users.iter().any(|known| known.name == USER) {
+    if !users
+        .iter()
+        .any(|known| known.name == USER && known.state == "active")
+    {
         let answer = session
             .admin
             .add_user(v1::AddUserRequest {
@@ -237,6 +229,9 @@ async fn admit_user(home: &Home, session: &mut Session) -> anyhow::Result<()> {
         };
         let answer = session.admin.add_grant(request).await;
         answer.map_err(|status| session.refused(&status))?;
+    }
+    if home.user()?.is_some() && user_keys::renew(home, &service).await.is_ok() {
+        return Ok(());
     }
     let made = api_key::create(session, &user, 0).await?;
     user_keys::login(home, &made.text).await.map(drop)

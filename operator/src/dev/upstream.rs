@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use axum::extract::ConnectInfo;
 use axum::{
     Extension, Router,
@@ -26,8 +26,8 @@ impl Upstream {
     /// Serves `service` on `port` (0: a free one), and asks the agent at `socket` about every caller.
     pub(super) async fn start(service: &str, socket: &Path, port: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener = listener.with_context(|| {
-            format!("the service cannot listen on 127.0.0.1:{port}: choose another --upstream-port, or leave it away")
+        let listener = listener.map_err(|why| {
+            anyhow!("the service cannot listen on 127.0.0.1:{port} ({why}): choose another --upstream-port, or leave it away")
         })?;
         let addr = listener
             .local_addr()
@@ -55,8 +55,17 @@ impl Upstream {
         self.addr
     }
 
+    /// Returns when it serves no longer.
+    pub(super) async fn ended(&mut self) {
+        // However it ended, it did.
+        let _ = (&mut self.served).await;
+    }
+
     pub(super) async fn shutdown(self) {
         self.stop.cancel();
+        if self.served.is_finished() {
+            return;
+        }
         // A connection that idles does not hold it up.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), self.served).await;
     }

@@ -1,9 +1,9 @@
 //! Files for their owner alone: 0600 in folders of 0700, replaced in one step, refused where others can read them.
 
 use std::{
-    fs::{self, DirBuilder, File, Metadata},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -16,7 +16,12 @@ const MAX_FILE: u64 = 1024 * 1024;
 
 /// The file's bytes, or `None` where there is none.
 pub(crate) fn read_private(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
-    let unreadable = || format!("{} cannot be read", path.display());
+    let unreadable = || {
+        format!(
+            "{} cannot be read: run as its owner, or give another --home",
+            path.display()
+        )
+    };
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -35,7 +40,7 @@ pub(crate) fn read_private(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u
 fn check(path: &Path, metadata: &Metadata) -> anyhow::Result<()> {
     let path = path.display();
     if !metadata.is_file() {
-        bail!("{path} is not a file");
+        bail!("{path} is not a file: move it away, or give another --home");
     }
     if metadata.mode() & 0o077 != 0 {
         bail!(
@@ -64,9 +69,26 @@ pub(crate) fn try_write(dir: &Path) -> io::Result<()> {
     new_file(dir).map(drop)
 }
 
+/// Waits until nobody else has the lock of `dir`, and has it until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> io::Result<File> {
+    make_dir(dir)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(dir.join(".lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 /// A file without a place yet, 0600, in a folder that is made if need be.
 fn new_file(dir: &Path) -> io::Result<NamedTempFile> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make_dir(dir)?;
     tempfile::Builder::new().prefix(".new-").tempfile_in(dir)
 }
 
@@ -82,7 +104,12 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 
 /// The names in a folder that may not be there.
 pub(crate) fn names(dir: &Path) -> anyhow::Result<Vec<String>> {
-    let unreadable = || format!("{} cannot be read", dir.display());
+    let unreadable = || {
+        format!(
+            "{} cannot be read: run as its owner, or give another --home",
+            dir.display()
+        )
+    };
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.with_context(unreadable)?,

@@ -1,5 +1,6 @@
 //! `--home`: the folder in which credentials and keys lie, and nothing else.
 
+mod change;
 mod files;
 mod profile;
 mod secret;
@@ -11,15 +12,18 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use cattery_core::ServiceName;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
-pub(crate) use files::read_private;
-pub(crate) use profile::{AgentFile, ClusterFile, LeaseFile, OperatorFile, UserFile};
+pub(crate) use change::Change;
+pub(crate) use profile::{
+    AgentFile, ClusterFile, EnrollingFile, LeaseFile, OperatorFile, UserFile,
+};
 pub(crate) use secret::Secret;
 
 use crate::clock;
 
 const OPERATOR: &str = "operator.json";
+const ENROLLING: &str = "enrolling.json";
 const USER: &str = "user.json";
 const AGENT: &str = "agent.json";
 const KEYS: &str = "keys";
@@ -86,9 +90,17 @@ impl Home {
             .with_context(|| format!("nothing can be kept in {}", self.dir.display()))
     }
 
-    /// Keeps who one is as an operator.
+    /// Waits until nobody else changes what is kept here. Held while files are read and written, and never while an
+    /// authority is asked.
+    pub(crate) fn change(&self) -> anyhow::Result<Change<'_>> {
+        Change::begin(self)
+    }
+
+    /// Keeps who one is as an operator, unless somebody else came first who can still act.
     pub(crate) fn keep_operator(&self, file: &OperatorFile) -> anyhow::Result<()> {
-        self.write(Path::new(OPERATOR), file)
+        let change = self.change()?;
+        self.expect_no_operator()?;
+        change.keep_operator(file)
     }
 
     /// Who one is as a user.
@@ -96,19 +108,9 @@ impl Home {
         self.read(Path::new(USER))
     }
 
-    /// Keeps who one is as a user.
-    pub(crate) fn keep_user(&self, file: &UserFile) -> anyhow::Result<()> {
-        self.write(Path::new(USER), file)
-    }
-
     /// Which agent to ask, unless a command names one.
     pub(crate) fn agent(&self) -> anyhow::Result<Option<AgentFile>> {
         self.read(Path::new(AGENT))
-    }
-
-    /// Keeps which agent to ask.
-    pub(crate) fn keep_agent(&self, file: &AgentFile) -> anyhow::Result<()> {
-        self.write(Path::new(AGENT), file)
     }
 
     /// The key for a service.
@@ -116,14 +118,9 @@ impl Home {
         self.read(&lease_name(service.as_str()))
     }
 
-    /// Keeps the key for a service.
-    pub(crate) fn keep_lease(&self, service: &str, file: &LeaseFile) -> anyhow::Result<()> {
-        self.write(&lease_name(service), file)
-    }
-
-    /// Forgets the key for a service.
-    pub(crate) fn drop_lease(&self, service: &ServiceName) -> anyhow::Result<()> {
-        files::remove(&self.dir.join(lease_name(service.as_str())))
+    /// An enrolment as an operator that was begun.
+    pub(crate) fn enrolling(&self) -> anyhow::Result<Option<EnrollingFile>> {
+        self.read(Path::new(ENROLLING))
     }
 
     /// The services that there are keys for.
@@ -149,12 +146,6 @@ impl Home {
                 error.column()
             )
         })
-    }
-
-    fn write(&self, name: &Path, value: &impl Serialize) -> anyhow::Result<()> {
-        let path = self.dir.join(name);
-        files::write_private(&path, &secret::json(value)?)
-            .with_context(|| format!("{} cannot be written", path.display()))
     }
 }
 

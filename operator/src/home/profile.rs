@@ -43,6 +43,17 @@ pub(crate) struct OperatorFile {
     pub(crate) cluster: ClusterFile,
 }
 
+/// `enrolling.json`: the key of an enrolment as an operator whose answer has not come yet. With it the join token can be
+/// used again.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnrollingFile {
+    /// The join token's id, lower-case hex.
+    pub(crate) join_token: String,
+    /// PKCS #8 in base64.
+    pub(crate) private_key: Secret,
+}
+
 /// `user.json`: what user keys are fetched with.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +147,17 @@ impl OperatorFile {
             not_after: identity.not_after,
             cluster: ClusterFile::of(&cluster.into()),
         })
+    }
+
+    /// Whether it should be renewed.
+    pub(crate) fn is_past_half(&self, now: u64) -> bool {
+        let half = self.not_after.saturating_sub(self.obtained_at) / 2;
+        now >= self.obtained_at.saturating_add(half)
+    }
+
+    /// Whether it belongs to the same key pair.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        self.private_key.expose() == other.private_key.expose()
     }
 
     /// The certificate and its key, for TLS.

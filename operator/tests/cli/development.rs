@@ -1,79 +1,8 @@
 //! `cattery dev`, for real.
 
-use std::{
-    fs,
-    io::{BufReader, Read as _},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use serde_json::Value;
-
-use crate::support::Cattery;
-
-/// `cattery dev --output json`, serving.
-struct Dev {
-    child: Child,
-    shown: Value,
-}
-
-impl Dev {
-    fn start(cattery: &Cattery, args: &[&str], tmp: &Path) -> Self {
-        let mut child = cattery
-            .command()
-            .args(["--output", "json", "dev"])
-            .args(args)
-            .env("TMPDIR", tmp)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let shown = serde_json::Deserializer::from_reader(out.by_ref())
-            .into_iter()
-            .next();
-        Self {
-            child,
-            shown: shown.expect("one JSON object").unwrap(),
-        }
-    }
-
-    fn path(&self, field: &str) -> PathBuf {
-        self.shown[field]
-            .as_str()
-            .unwrap_or_else(|| panic!("{field}: {}", self.shown))
-            .into()
-    }
-
-    /// Ends it with a signal, and waits.
-    fn stop(mut self, signal: &str) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < end, "it did not end");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::{dev::Dev, support::Cattery};
 
 fn is_empty(dir: &Path) -> bool {
     fs::read_dir(dir).unwrap().next().is_none()
@@ -85,12 +14,14 @@ fn the_whole_path_works_once() {
     let tmp = Cattery::new();
     let output = cattery
         .command()
-        .args(["dev", "--once"])
+        .args(["dev", "--once", "--home", "/nowhere"])
         .env("TMPDIR", tmp.home.path())
         .output()
         .unwrap();
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let note = String::from_utf8_lossy(&output.stderr);
+    assert!(note.contains("home of its own"), "{output:?}");
     for words in ["Hello user/alice", "bad_tag", "The whole path works"] {
         assert!(out.contains(words), "{words}: {out}");
     }
@@ -162,7 +93,10 @@ fn a_port_that_is_taken_is_named() {
         let line = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{flag}: {output:?}");
         assert!(
-            line.lines().count() == 1 && line.contains(&port),
+            line.lines().count() == 1
+                && line.matches("in use").count() == 1
+                && line.contains(&port)
+                && line.contains(&format!("another {flag}")),
             "{flag}: {line}"
         );
         assert!(

@@ -5,7 +5,11 @@
     reason = "helpers of tests, which clippy does not know for such"
 )]
 
+mod admin;
+mod dev;
 mod development;
+mod init;
+mod kept;
 mod offline;
 mod support;
 mod usage;

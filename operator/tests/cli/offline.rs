@@ -62,6 +62,9 @@ fn a_kept_key_mints_without_an_authority() {
         Err("caveat_failed".to_owned())
     );
 
+    let narrowed = cattery.json(&["token", "attenuate", "--caveat", "method=GET"], &token);
+    assert_eq!(narrowed["caveats"], serde_json::json!(["method=GET"]));
+
     let shown = cattery.json(&["mint", "photos", "--ttl", "2m"], "");
     let span = shown["not_after"].as_u64().unwrap() - shown["not_before"].as_u64().unwrap();
     assert_eq!((span, &shown["principal"]), (120, &"user/alice".into()));
@@ -76,6 +79,36 @@ fn no_token_outlives_its_key() {
     let shown = cattery.json(&["mint", "photos"], "");
     let span = shown["not_after"].as_u64().unwrap() - shown["not_before"].as_u64().unwrap();
     assert!((30..=40).contains(&span), "{shown}");
+}
+
+#[test]
+fn a_token_that_agents_would_refuse_is_signed_with_a_warning() {
+    let cattery = Cattery::new();
+    cattery.ok(&["login"], &key(86_400).to_text());
+    let long = cattery.run(&["mint", "photos", "--ttl", "2h"], "");
+    assert!(long.err.contains("longer than 1 hour"), "{long:?}");
+    let output = cattery.run(&["mint", "photos", "--ttl", "1h"], "");
+    assert_eq!((output.code, output.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_key_that_ended_says_so() {
+    let cattery = Cattery::new();
+    let line = cattery.fails(1, &["login"], &key(0).to_text());
+    assert!(line.contains("ask for a new one"), "{line}");
+    cattery.ok(&["login"], &key(3_600).to_text());
+    let said = cattery.ok(&["status"], "");
+    assert!(
+        said.contains("handed over, of user/alice") && !said.contains("Nobody"),
+        "{said}"
+    );
+    let file = cattery.home.path().join("keys/photos.json");
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lease: serde_json::Value = serde_json::from_str(&text).unwrap();
+    lease["key"] = key(0).to_text().as_str().into();
+    cattery.keep("keys/photos.json", &lease);
+    let line = cattery.fails(1, &["mint", "photos"], "");
+    assert!(line.contains("ended"), "{line}");
 }
 
 #[test]
@@ -140,7 +173,7 @@ fn inspect_tells_what_a_text_says_and_no_secret() {
         !said.contains(secret) && !json.contains(secret),
         "{said} {json}"
     );
-    let shown = cattery.json(&["inspect"], &token);
+    let shown = cattery.json(&["inspect"], &format!("bEARER {token}"));
     assert_eq!(
         (&shown["kind"], &shown["verified"]),
         (&"token".into(), &false.into())

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -40,9 +41,12 @@ impl Cattery {
     }
 
     pub(crate) fn run(&self, args: &[&str], stdin: &str) -> Output {
-        let mut child = self
-            .command()
-            .args(args)
+        self.feed(self.command().args(args), stdin)
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn feed(&self, command: &mut Command, stdin: &str) -> Output {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -56,6 +60,14 @@ impl Cattery {
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Puts a file into the home.
+    pub(crate) fn keep(&self, name: &str, value: &serde_json::Value) {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, value.to_string()).unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, private).unwrap();
     }
 
     /// A command that has to succeed: its output without the last line break.
@@ -83,14 +95,19 @@ impl Cattery {
 
 /// A key of user/alice for photos that ends in `seconds`.
 pub(crate) fn key(seconds: u64) -> UserKey {
+    key_for("photos", seconds)
+}
+
+/// The same for another service.
+pub(crate) fn key_for(service: &str, seconds: u64) -> UserKey {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let service_key = RootKey::from_bytes([7; 32]).service_key(&service.parse().unwrap(), 0);
     let id = KeyId {
         epoch: 1,
-        service: "photos",
+        service,
         generation: 0,
         principal: "user/alice",
         version: 0,

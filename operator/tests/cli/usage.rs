@@ -29,6 +29,15 @@ fn every_command_has_an_example() {
     for command in [
         "dev",
         "init",
+        "operator",
+        "service",
+        "user",
+        "user api-key",
+        "grant",
+        "epoch",
+        "key",
+        "token",
+        "audit",
         "operator add",
         "operator list",
         "operator revoke",
@@ -71,7 +80,10 @@ fn a_line_that_makes_no_sense_exits_with_64() {
         (&["mint"], "SERVICE"),
         (&["mint", "Photos!"], "cattery mint --help"),
         (&["mint", "photos", "--ttl", "soon"], "15m"),
+        (&["mint", "photos", "--ttl", "-5m"], "15m"),
         (&["mint", "photos", "--caveat", "color=red"], "scope="),
+        (&["operator", "add", "Bad Name"], "a-z"),
+        (&["verify", "--body-sha256", "00"], "64 hexadecimal"),
         (&["grant", "add", "alice", "photos"], "user/NAME"),
         (
             &["verify", "--socket", "/nowhere", "--body-sha256", "00"],
@@ -97,6 +109,8 @@ fn secrets_on_the_command_line_are_refused_unseen() {
         "catapi1_AAAA",
         "catjoin1_AAAA",
         "catkey1_AAAA",
+        "catmaster1_AAAA",
+        "bearer  cat1_AAAA",
         "cat1_AAAA",
         "--token=cat1_AAAA",
         "Bearer cat1_AAAA",
@@ -134,6 +148,26 @@ fn what_is_missing_is_said() {
     let long = format!("/tmp/{}", "x".repeat(120));
     let line = cattery.fails(1, &["verify", "--socket", &long], "cat1_AAAA");
     assert!(line.contains("at most 107"), "{line}");
+}
+
+#[test]
+fn what_needs_no_home_looks_for_none() {
+    let cattery = Cattery::new();
+    let run = |args: &[&str], stdin: &str| {
+        let mut command = cattery.command();
+        for name in ["CATTERY_HOME", "XDG_CONFIG_HOME", "HOME"] {
+            command.env_remove(name);
+        }
+        cattery.feed(command.args(args), stdin)
+    };
+    let key = key(3_600).to_text();
+    assert_eq!(run(&["inspect"], &key).code, Some(0));
+    let narrow = run(&["key", "attenuate", "--caveat", "method=GET"], &key);
+    assert_eq!(narrow.code, Some(0));
+    let said = run(&["verify", "--socket", "/nowhere"], "cat1_AAAA").err;
+    assert!(said.contains("no agent answers"), "{said}");
+    let said = run(&["mint", "photos"], "").err;
+    assert!(said.contains("--home DIR"), "{said}");
 }
 
 #[test]

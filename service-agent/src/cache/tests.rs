@@ -1,4 +1,5 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use cattery_core::Revocations as _;
 use cattery_proto::v1::EpochState;
@@ -85,10 +86,22 @@ fn a_key_file_that_others_can_read_is_refused() {
         key_file: temp.path().join("key"),
     };
     let refused = || CacheKey::read(&config).map(|_| ()).unwrap_err();
-    assert!(matches!(refused(), CacheError::KeyFile { .. }));
+    assert!(matches!(refused(), CacheError::KeyFile(_)));
     key_file(&config.key_file, 1, 0o440);
     assert!(refused().to_string().contains("mode 0440"), "{}", refused());
     fs::write(&config.key_file, "short").unwrap();
     fs::set_permissions(&config.key_file, fs::Permissions::from_mode(0o400)).unwrap();
     assert!(matches!(refused(), CacheError::KeyFileSize(_)));
+}
+
+#[test]
+fn a_cache_without_a_folder_is_refused_at_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = CacheConfig {
+        file: temp.path().join("none/cache"),
+        key_file: temp.path().join("key"),
+    };
+    key_file(&config.key_file, 1, 0o400);
+    let refused = CacheKey::read(&config).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, CacheError::Folder(_)), "{refused}");
 }

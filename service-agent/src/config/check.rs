@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Config;
+use crate::cache::{CacheError, CacheKey};
 use crate::socket::MAX_SOCKET_PATH;
 
 /// One setting that cannot be used.
@@ -29,12 +30,14 @@ pub enum ConfigError {
         why: std::io::Error,
     },
     /// The file is not of this form.
-    #[error("{}: {why}", .path.display())]
+    #[error("{}, line {line}: {why}", .path.display())]
     Syntax {
         /// Which file.
         path: PathBuf,
-        /// Where and why.
-        why: Box<toml::de::Error>,
+        /// Where.
+        line: usize,
+        /// Why.
+        why: String,
     },
     /// Some settings are bad: all of them.
     #[error("{}", Lines(.0))]
@@ -61,6 +64,16 @@ const MAX_LEEWAY: u64 = 600;
 const MAX_CAPACITY: usize = 1 << 24;
 
 impl Config {
+    /// Checks the files that the settings name, which an agent reads before it spends a join token.
+    ///
+    /// # Errors
+    /// The cache could not be sealed, or not be written.
+    pub fn check_files(&self) -> Result<(), CacheError> {
+        self.cache
+            .as_ref()
+            .map_or(Ok(()), |cache| CacheKey::read(cache).map(drop))
+    }
+
     /// Checks every setting.
     ///
     /// # Errors

@@ -142,8 +142,14 @@ fn read_file(path: &Path, has_to_exist: bool) -> Result<File, ConfigError> {
     };
     toml::from_str(&text).map_err(|why| ConfigError::Syntax {
         path: path.to_owned(),
-        why: why.into(),
+        line: 1 + why.span().map_or(0, |span| lines_before(&text, span.start)),
+        why: why.message().replace('\n', ", "),
     })
+}
+
+fn lines_before(text: &str, at: usize) -> usize {
+    let before = text.bytes().take(at);
+    before.filter(|byte| *byte == b'\n').count()
 }
 
 fn build(file: File, overrides: &Overrides, bad: &mut Vec<Setting>) -> Config {

@@ -10,6 +10,9 @@ use std::time::Duration;
 pub use check::{ConfigError, Setting};
 pub use file::{LogConfig, LogFormat, Overrides};
 
+use crate::clock::unix_seconds;
+use crate::state::{Enrolled, StateDir};
+
 /// What a proxy's request to forward-auth may vouch for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,9 +103,12 @@ impl Config {
 }
 
 impl Config {
-    /// Whether the agent of this directory has enrolled, so that it needs no join token.
-    pub fn is_enrolled(&self) -> bool {
-        self.dir.join(crate::state::IDENTITY).exists()
+    /// Whether a start needs a join token: the agent of this directory has no certificate, or one that has ended.
+    pub fn needs_join_token(&self) -> bool {
+        match Enrolled::load(&StateDir::at(&self.dir)) {
+            Ok(enrolled) => enrolled.is_none_or(|enrolled| enrolled.has_ended(unix_seconds())),
+            Err(_) => false, // the start says what is wrong
+        }
     }
 }
 

@@ -119,11 +119,13 @@ fn an_unknown_field_is_refused_with_its_place() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("agent.toml") && error.contains("leeway"),
+        error.contains("agent.toml, line 2: unknown field `leeway`") && !error.contains('\n'),
         "{error}"
     );
     let error = read("forward_auth.facts = \"all\"", &here())
         .unwrap_err()
         .to_string();
     assert!(error.contains("x-forwarded"), "{error}");
+    let error = read("dir = ", &here()).unwrap_err().to_string();
+    assert!(error.contains("line 1") && !error.contains('\n'), "{error}");
 }

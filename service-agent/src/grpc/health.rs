@@ -14,6 +14,9 @@ use crate::clock::Moment;
 /// How late a change may be reported.
 const PERIOD: Duration = Duration::from_millis(200);
 
+/// The whole, and the one service that there is.
+const NAMES: [&str; 2] = ["", SERVICE_NAME];
+
 /// Runs until it is dropped.
 pub(super) async fn report(agent: Arc<Agent>, reporter: HealthReporter) -> Infallible {
     let mut reported = None;
@@ -25,11 +28,23 @@ pub(super) async fn report(agent: Arc<Agent>, reporter: HealthReporter) -> Infal
             } else {
                 ServingStatus::NotServing
             };
-            for service in ["", SERVICE_NAME] {
+            for service in NAMES {
                 reporter.set_service_status(service, status).await;
             }
             reported = Some(is_ready);
         }
         tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Tells all who watch that nothing is served any more, and lets them go.
+pub(super) async fn end(reporter: &HealthReporter) {
+    for service in NAMES {
+        reporter
+            .set_service_status(service, ServingStatus::NotServing)
+            .await;
+    }
+    for service in NAMES {
+        reporter.clone().clear_service_status(service).await;
     }
 }

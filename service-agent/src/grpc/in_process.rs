@@ -1,6 +1,6 @@
 //! Verifying in the application's own process: the keys, and the memory of single use that stays here.
 
-use cattery_core::{MemorySince, SingleUse as _, Use, UseRefused};
+use cattery_core::{Code, MemorySince, Principal, SingleUse as _, Use, UseRefused};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
 use tonic::{Result, Status};
@@ -20,15 +20,16 @@ impl Agent {
     ) -> Result<v1::GetVerificationKeysResponse> {
         let now = Moment::now();
         let unavailable = |verdict: Verdict| Status::unavailable(verdict.code());
-        let set = self.usable_keys(now).map_err(unavailable)?;
-        let mut keys = Vec::with_capacity(set.held().len());
+        let keys = self.keys.load();
+        let set = self.usable(keys.as_ref(), now).map_err(unavailable)?;
+        let mut sealed_keys = Vec::with_capacity(set.held().len());
         for held in set.held() {
             let Some(key) = set.expose(held) else {
                 continue;
             };
             let sealed = seal(receiver, INFO_SERVICE_KEY, key)
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
-            keys.push(v1::ServiceKey {
+            sealed_keys.push(v1::ServiceKey {
                 epoch: held.epoch,
                 generation: held.generation,
                 state: held.state.into(),
@@ -42,7 +43,7 @@ impl Agent {
         };
         Ok(v1::GetVerificationKeysResponse {
             service: self.service.to_string(),
-            keys,
+            keys: sealed_keys,
             least_versions: set.least_versions().map(least_version).collect(),
             good_for_seconds: self.contact.left(now).as_secs(),
             refresh_after_seconds: REFRESH_AFTER_SECONDS,
@@ -54,9 +55,22 @@ impl Agent {
     /// Step 8 of SPEC section 5 for a token that passed everything else in the peer's process.
     pub(super) fn use_once(&self, request: &v1::UseOnceRequest) -> Result<v1::UseOnceResponse> {
         let now = Moment::now();
-        let length =
-            |field| move |_| Status::invalid_argument(format!("{field} has a wrong length"));
+        let bad = |what: String| Status::invalid_argument(what);
+        let length = |field| move |_| bad(format!("{field} has a wrong length"));
         let leeway = self.config.leeway_seconds;
+        request
+            .principal
+            .parse::<Principal>()
+            .map_err(|why| bad(format!("principal: {why}")))?;
+        let (not_before, not_after) = (request.not_before, request.not_after);
+        let lifetime = not_after.checked_sub(not_before);
+        if lifetime.is_none_or(|lifetime| lifetime > self.config.max_lifetime_seconds)
+            || not_before > now.wall.saturating_add(leeway)
+        {
+            return Err(bad(format!(
+                "no token is good from {not_before} to {not_after}: verify it before its use is spent"
+            )));
+        }
         let once = Use {
             mark: request.mark[..].try_into().map_err(length("mark"))?,
             token: request.token[..].try_into().map_err(length("token"))?,
@@ -65,21 +79,22 @@ impl Agent {
                 .map_err(length("lease_id"))?,
             principal: &request.principal,
             now: now.wall,
-            remember_through: request.not_after.saturating_add(leeway).saturating_sub(1),
+            remember_through: not_after.saturating_add(leeway).saturating_sub(1),
         };
-        if self.usable_keys(now).is_err() {
+        let keys = self.keys.load();
+        if self.usable(keys.as_ref(), now).is_err() {
             return Ok(answer(Verdict::Unavailable.code()));
         }
-        let MemorySince::Restart(since) = self.once.since() else {
-            return Ok(answer(Verdict::Unavailable.code()));
-        };
-        if request.not_before <= since.saturating_add(leeway) {
-            return Ok(answer(cattery_core::Code::Replayed.as_str()));
+        let memory = self.once.at(now);
+        if let MemorySince::Restart(since) = memory.since()
+            && not_before <= since.saturating_add(leeway)
+        {
+            return Ok(answer(Code::Replayed.as_str()));
         }
-        Ok(answer(match self.once.use_once(&once) {
+        Ok(answer(match memory.use_once(&once) {
             Ok(()) => "",
-            Err(UseRefused::Replayed) => cattery_core::Code::Replayed.as_str(),
-            Err(UseRefused::Full) => cattery_core::Code::ReplayFull.as_str(),
+            Err(UseRefused::Replayed) => Code::Replayed.as_str(),
+            Err(UseRefused::Full) => Code::ReplayFull.as_str(),
         }))
     }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cattery_core::{Authorization, Code, Verified, authorization};
-use cattery_sdk::denial;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::refusal::Refusals;
 use crate::agent::Agent;
 use crate::facts::from_headers;
 use crate::verdict::Verdict;
@@ -22,17 +22,31 @@ const EPOCH: HeaderName = HeaderName::from_static("x-cat-epoch");
 const CLAIMS_TYPE: HeaderName = HeaderName::from_static("x-cat-claims-type");
 const CLAIMS: HeaderName = HeaderName::from_static("x-cat-claims");
 
-pub(super) async fn answer(State(agent): State<Arc<Agent>>, headers: HeaderMap) -> Response {
+/// The agent, and what it says where the answer is no.
+pub(super) struct ForwardAuth {
+    agent: Arc<Agent>,
+    refusals: Refusals,
+}
+
+impl ForwardAuth {
+    pub(super) fn new(agent: Arc<Agent>) -> Self {
+        let refusals = Refusals::new(agent.service.as_str());
+        Self { agent, refusals }
+    }
+}
+
+pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Request) -> Response {
+    let (agent, refusals, headers) = (&auth.agent, &auth.refusals, request.headers());
     let values = headers.get_all(AUTHORIZATION).iter();
     let presentation = match authorization(values.map(HeaderValue::as_bytes)) {
-        Authorization::Absent => return no_token(&agent),
-        Authorization::Malformed => return refuse(&agent, Verdict::Denied(Code::Malformed)),
+        Authorization::Absent => return refusals.no_token(),
+        Authorization::Malformed => return refusals.refuse(Verdict::Denied(Code::Malformed)),
         Authorization::Presentation(presentation) => presentation,
     };
-    let facts = from_headers(&headers, agent.config.header_facts);
+    let facts = from_headers(headers, agent.config.header_facts);
     match agent.verify(presentation, &facts, |token| results(&token)) {
         Ok(results) => (StatusCode::OK, results).into_response(),
-        Err(verdict) => refuse(&agent, verdict),
+        Err(verdict) => refusals.refuse(verdict),
     }
 }
 
@@ -69,36 +83,6 @@ fn put_escaped(out: &mut String, scope: &str) {
             out.push_str(&hex::encode_upper([byte]));
         }
     }
-}
-
-fn no_token(agent: &Agent) -> Response {
-    let challenge = denial::challenge(agent.service.as_str(), None);
-    respond(StatusCode::UNAUTHORIZED, challenge, "no_token")
-}
-
-fn refuse(agent: &Agent, verdict: Verdict) -> Response {
-    let (status, code) = (verdict.http_status(), verdict.code());
-    let challenge = match status {
-        StatusCode::SERVICE_UNAVAILABLE => None,
-        _ => denial::challenge(agent.service.as_str(), Some(code)),
-    };
-    respond(status, challenge, code)
-}
-
-fn respond(status: StatusCode, challenge: Option<HeaderValue>, code: &'static str) -> Response {
-    let mut response = (status, format!("{code}\n")).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match challenge {
-        Some(challenge) => {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        None => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-    }
-    response
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod forward_auth;
 mod health;
+mod refusal;
 
 use std::future::Future;
 use std::io;
@@ -12,6 +13,7 @@ use axum::routing::{any, get};
 use axum::serve::Listener;
 
 use crate::agent::Agent;
+use forward_auth::ForwardAuth;
 
 /// Serves until `stop`, then lets open requests end.
 pub(crate) async fn serve<L>(
@@ -29,9 +31,13 @@ where
 }
 
 fn routes(agent: Arc<Agent>) -> Router {
-    Router::new()
+    let auth = ForwardAuth::new(Arc::clone(&agent));
+    let auth = Router::new()
         .route("/auth", any(forward_auth::answer))
+        .with_state(Arc::new(auth));
+    Router::new()
         .route("/healthz", get(health::is_alive))
         .route("/readyz", get(health::is_ready))
         .with_state(agent)
+        .merge(auth)
 }

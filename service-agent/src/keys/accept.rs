@@ -60,12 +60,25 @@ pub(crate) enum Rejected {
         /// How new the newest was.
         seen: Mark,
     },
+    /// A generation that was replaced is back.
+    #[error(
+        "epoch {epoch} is at generation {offered}, and this agent holds generation {held}: an authority fell back (an old backup?)"
+    )]
+    OlderGeneration {
+        /// Its epoch.
+        epoch: u32,
+        /// The newest one in it.
+        offered: u32,
+        /// The newest one that is held.
+        held: u32,
+    },
     /// Memory.
     #[error(transparent)]
     Lock(#[from] LockError),
 }
 
-/// Opens and checks an answer.
+/// Opens and checks an answer. Within one incarnation, nothing that was revoked comes back: no generation below one that is
+/// held, no version below one that is known to be the least.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -74,12 +87,13 @@ pub(crate) fn accept(
     receiver: &ReceiverKey,
     service: &ServiceName,
     seen: Mark,
+    former: Option<&KeySet>,
 ) -> Result<KeySet, Rejected> {
     if response.service != service.as_str() {
         return Err(Rejected::Service(response.service.escape_debug().collect()));
     }
     let keys = response.keys.iter().map(|key| open(key, receiver));
-    let material = Material {
+    let mut material = Material {
         incarnation: response.incarnation,
         keys: keys.collect::<Result<_, _>>()?,
         least_versions: response
@@ -88,10 +102,28 @@ pub(crate) fn accept(
             .map(|least| (least.principal.clone(), least.version))
             .collect(),
     };
+    let former = former.filter(|former| former.mark().incarnation == response.incarnation);
+    if let Some(former) = former {
+        let least = former.least_versions();
+        let least = least.map(|(principal, version)| (principal.to_owned(), version));
+        material.least_versions.extend(least);
+    }
     let set = KeySet::new(&material)?;
     let offered = set.mark();
     if offered < seen {
         return Err(Rejected::Older { offered, seen });
+    }
+    for held in former.into_iter().flat_map(KeySet::held) {
+        match set.newest_generation(held.epoch) {
+            Some(offered) if offered < held.generation => {
+                return Err(Rejected::OlderGeneration {
+                    epoch: held.epoch,
+                    offered,
+                    held: held.generation,
+                });
+            }
+            Some(_) | None => {}
+        }
     }
     Ok(set)
 }
@@ -118,6 +150,7 @@ fn open(key: &v1::ServiceKey, receiver: &ReceiverKey) -> Result<KeyRecord, Rejec
 
 #[cfg(test)]
 mod tests {
+    use cattery_core::Revocations as _;
     use cattery_sdk::sealing::seal;
 
     use super::*;
@@ -146,9 +179,9 @@ mod tests {
     #[test]
     fn a_good_answer_is_taken_and_an_older_one_is_not() {
         let (receiver, photos) = (ReceiverKey::generate().unwrap(), "photos".parse().unwrap());
-        let set = accept(&response(&receiver, 4), &receiver, &photos, mark(4)).unwrap();
+        let set = accept(&response(&receiver, 4), &receiver, &photos, mark(4), None).unwrap();
         assert_eq!(set.expose(&set.held()[0]), Some(&[9; 32]));
-        let older = accept(&response(&receiver, 4), &receiver, &photos, mark(5));
+        let older = accept(&response(&receiver, 4), &receiver, &photos, mark(5), None);
         assert!(matches!(older, Err(Rejected::Older { .. })));
     }
 
@@ -158,20 +191,45 @@ mod tests {
         let mut other = response(&receiver, 1);
         other.service = "mail".into();
         assert!(matches!(
-            accept(&other, &receiver, &photos, mark(0)),
+            accept(&other, &receiver, &photos, mark(0), None),
             Err(Rejected::Service(_))
         ));
         let mut cut = response(&receiver, 1);
         cut.keys[0].sealed_key.as_mut().unwrap().ciphertext.pop();
         assert!(matches!(
-            accept(&cut, &receiver, &photos, mark(0)),
+            accept(&cut, &receiver, &photos, mark(0), None),
             Err(Rejected::Sealed { .. })
         ));
         let mut none = response(&receiver, 1);
         none.keys[0].sealed_key = None;
         assert!(matches!(
-            accept(&none, &receiver, &photos, mark(0)),
+            accept(&none, &receiver, &photos, mark(0), None),
             Err(Rejected::Length { .. })
         ));
+    }
+
+    #[test]
+    fn what_was_revoked_does_not_come_back_within_an_incarnation() {
+        let (receiver, photos) = (ReceiverKey::generate().unwrap(), "photos".parse().unwrap());
+        let at = |generation, version, incarnation| {
+            let mut response = response(&receiver, 1);
+            response.incarnation = incarnation;
+            response.keys[0].generation = generation;
+            response.least_versions = vec![v1::LeastVersion {
+                principal: "user/alice".into(),
+                version,
+            }];
+            response
+        };
+        let take = |offered, former| accept(&offered, &receiver, &photos, mark(1), former);
+        let held = take(at(3, 7, 1), None).unwrap();
+        assert!(matches!(
+            take(at(2, 7, 1), Some(&held)),
+            Err(Rejected::OlderGeneration { offered: 2, .. })
+        ));
+        let next = take(at(3, 6, 1), Some(&held)).unwrap();
+        assert_eq!(next.least_version("user/alice"), 7);
+        let restored = take(at(2, 6, 2), Some(&held)).unwrap();
+        assert_eq!(restored.least_version("user/alice"), 6);
     }
 }

@@ -71,12 +71,13 @@ impl KeySet {
             return Err(Rejected::Empty);
         }
         held.sort_by_key(|held| (held.epoch, held.generation));
-        let mut least_versions = HashMap::new();
+        let mut least_versions: HashMap<String, u32> = HashMap::new();
         for (principal, version) in &material.least_versions {
             principal
                 .parse::<Principal>()
                 .map_err(Rejected::Principal)?;
-            least_versions.insert(principal.clone(), *version);
+            let least = least_versions.entry(principal.clone()).or_default();
+            *least = (*least).max(*version);
         }
         Ok(Self {
             incarnation: material.incarnation,
@@ -97,6 +98,11 @@ impl KeySet {
     /// The keys, oldest epoch first.
     pub(crate) fn held(&self) -> &[Held] {
         &self.held
+    }
+
+    pub(crate) fn newest_generation(&self, epoch: u32) -> Option<u32> {
+        let of_epoch = self.held.iter().filter(|held| held.epoch == epoch);
+        of_epoch.map(|held| held.generation).max()
     }
 
     /// Whether another set says the same: which keys there are, and which versions are revoked.

@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cattery_core::{MemorySince, SingleUse, Use, UseRefused};
 use shard::Shard;
 
+use crate::clock::Moment;
+
 /// More than the threads that verify at the same time on most machines.
 const SHARDS: usize = 32;
 
@@ -32,7 +34,7 @@ struct Shares {
 
 /// Remembers every use until the token could not pass any more.
 pub(crate) struct Memory {
-    since: u64,
+    start: Moment,
     capacity: usize,
     shares: Shares,
     /// Marks in all shards together; a place is taken here before a mark is put there.
@@ -44,10 +46,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// An empty memory for `capacity` marks, that began at this second (Unix).
-    pub(crate) fn new(capacity: usize, since: u64) -> Self {
+    /// An empty memory for `capacity` marks, that began at this moment.
+    pub(crate) fn new(capacity: usize, start: Moment) -> Self {
         Self {
-            since,
+            start,
             capacity,
             shares: Shares {
                 token: (capacity / TOKEN_SHARE).max(1),
@@ -68,6 +70,23 @@ impl Memory {
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// The memory as a verifier sees it at `now`.
+    pub(crate) fn at(&self, now: Moment) -> MemoryAt<'_> {
+        MemoryAt { memory: self, now }
+    }
+
+    /// When it began, by the clock of `now`: at the start that clock may have been wrong.
+    fn since(&self, now: Moment) -> u64 {
+        let lived = now.steady.saturating_duration_since(self.start.steady);
+        let began = now.wall.saturating_sub(lived.as_secs());
+        // Both are whole seconds: a difference of one is no other clock.
+        if began > self.start.wall.saturating_add(1) {
+            began
+        } else {
+            self.start.wall
+        }
     }
 
     fn shard(&self, principal: &str) -> MutexGuard<'_, Shard> {
@@ -102,11 +121,24 @@ impl Memory {
     }
 }
 
-impl SingleUse for Memory {
+/// The memory at one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct MemoryAt<'a> {
+    memory: &'a Memory,
+    now: Moment,
+}
+
+impl SingleUse for MemoryAt<'_> {
     fn since(&self) -> MemorySince {
-        MemorySince::Restart(self.since)
+        MemorySince::Restart(self.memory.since(self.now))
     }
 
+    fn use_once(&self, once: &Use<'_>) -> Result<(), UseRefused> {
+        self.memory.use_once(once)
+    }
+}
+
+impl Memory {
     fn use_once(&self, once: &Use<'_>) -> Result<(), UseRefused> {
         // Before the shard's lock: a sweep takes every shard's lock in turn.
         let has_place = self.take_place(once.now);

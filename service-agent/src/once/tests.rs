@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 
@@ -25,7 +26,7 @@ fn use_of(n: u32, principal: &str) -> Use<'_> {
 
 #[test]
 fn once_means_once_until_the_token_is_over() {
-    let memory = Memory::new(100, 0);
+    let memory = Memory::new(100, Moment::now());
     let mut once = use_of(1, "user/alice");
     assert_eq!(memory.use_once(&once), Ok(()));
     assert_eq!(memory.use_once(&once), Err(UseRefused::Replayed));
@@ -38,7 +39,7 @@ fn once_means_once_until_the_token_is_over() {
 
 #[test]
 fn a_clock_that_steps_back_brings_no_used_token_back() {
-    let memory = Memory::new(100, 0);
+    let memory = Memory::new(100, Moment::now());
     let once = use_of(1, "user/alice");
     assert_eq!(memory.use_once(&once), Ok(()));
     let mut later = use_of(2, "user/alice");
@@ -50,7 +51,7 @@ fn a_clock_that_steps_back_brings_no_used_token_back() {
 
 #[test]
 fn no_principal_lease_or_token_fills_the_memory() {
-    let memory = Memory::new(640, 0);
+    let memory = Memory::new(640, Moment::now());
     let fill = |principal, lease_of: fn(u32) -> u8, token_of: fn(u32) -> u32| {
         (0..640)
             .filter(|n| {
@@ -75,7 +76,7 @@ fn no_principal_lease_or_token_fills_the_memory() {
 
 #[test]
 fn a_full_memory_refuses_and_recovers_across_shards() {
-    let memory = Memory::new(8, 0);
+    let memory = Memory::new(8, Moment::now());
     let names: Vec<_> = (0..9).map(|n| format!("user/{n}")).collect();
     for (n, name) in (0..8).zip(&names) {
         assert_eq!(memory.use_once(&use_of(n, name)), Ok(()));
@@ -98,7 +99,7 @@ fn a_full_memory_refuses_and_recovers_across_shards() {
 
 #[test]
 fn of_many_at_once_one_wins() {
-    let memory = Arc::new(Memory::new(1_000, 0));
+    let memory = Arc::new(Memory::new(1_000, Moment::now()));
     let wins: usize = thread::scope(|scope| {
         let racers: Vec<_> = (0..8)
             .map(|_| {
@@ -116,6 +117,26 @@ fn of_many_at_once_one_wins() {
 }
 
 #[test]
-fn a_memory_says_when_it_began() {
-    assert_eq!(Memory::new(1, 77).since(), MemorySince::Restart(77));
+fn a_memory_says_when_it_began_whatever_the_clock_said_then() {
+    let start = Moment {
+        wall: 5_000,
+        ..Moment::now()
+    };
+    let memory = Memory::new(1, start);
+    let since = |wall, lived| {
+        let steady = start.steady + Duration::from_secs(lived);
+        memory.at(Moment { wall, steady }).since()
+    };
+    assert_eq!(since(5_100, 100), MemorySince::Restart(5_000));
+    assert_eq!(
+        since(5_101, 100),
+        MemorySince::Restart(5_000),
+        "a part of a second"
+    );
+    assert_eq!(
+        since(9_100, 100),
+        MemorySince::Restart(9_000),
+        "set forward"
+    );
+    assert_eq!(since(3_100, 100), MemorySince::Restart(5_000), "set back");
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::secret_file::SecretFileError;
+
 /// The agent's directory.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir(PathBuf);
@@ -21,7 +23,7 @@ pub(crate) struct DirLock {
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The system refused.
-    #[error("cannot {what} {}: {why}", .path.display())]
+    #[error("cannot {what} {}: {why}{}", .path.display(), remedy(.why))]
     Io {
         /// `read` or the like.
         what: &'static str,
@@ -42,6 +44,12 @@ pub enum StateError {
     /// Two agents cannot share a directory: each would spend what the other remembers.
     #[error("{} is in use by another agent: stop it, or give this one a directory of its own", .0.display())]
     InUse(PathBuf),
+    /// The certificate without its key.
+    #[error("{} is missing: restore it, or empty the directory and enrol again with a new join token", .0.display())]
+    NoKey(PathBuf),
+    /// The key cannot be read, or others can read it too.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
     /// A file is not what this program wrote.
     #[error("{} is damaged ({why}): restore it, or empty the directory and enrol again with a new join token", .path.display())]
     Damaged {
@@ -52,7 +60,19 @@ pub enum StateError {
     },
 }
 
+fn remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => "; run as a user who may, or choose another directory",
+        _ => "",
+    }
+}
+
 impl StateDir {
+    /// The directory as it is, to look into it.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// Makes the directory where there is none, and takes it for this agent alone.
     pub(crate) fn open(path: &Path) -> Result<(Self, DirLock), StateError> {
         let failed = |what| move |why| io_error(what, path, why);

@@ -1,5 +1,7 @@
 //! Who the agent is: its key, its certificate, and what it knows of the cluster.
 
+use std::io;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cattery_core::ServiceName;
@@ -8,9 +10,12 @@ use cattery_sdk::identity::KeyPair;
 use serde::{Deserialize, Serialize};
 
 use super::{StateDir, StateError};
+use crate::secret_file::{self, SecretFileError};
 
-const KEY: &str = "identity.key";
-pub(crate) const IDENTITY: &str = "identity.json";
+pub(crate) const KEY: &str = "identity.key";
+const IDENTITY: &str = "identity.json";
+/// More than a key takes.
+const MOST: usize = 4_096;
 
 /// An agent that has enrolled. Public: the key is in a file of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +42,32 @@ pub enum BadIdentity {
         "the join token is for `{0}`: an agent needs one from `cattery service join-token SERVICE`"
     )]
     NotAService(String),
+    /// A join token in the wrong directory.
+    #[error(
+        "the join token is for service `{offered}`, and this directory is that of an agent of `{own}`: give the agent of `{offered}` a directory of its own"
+    )]
+    OtherService {
+        /// The join token's.
+        offered: ServiceName,
+        /// The directory's.
+        own: ServiceName,
+    },
 }
 
 impl Enrolled {
+    /// Whether the certificate has ended at `now` (Unix seconds).
+    pub(crate) fn has_ended(&self, now: u64) -> bool {
+        self.not_after <= now
+    }
+
+    /// What to do once the certificate has ended.
+    pub(crate) fn remedy(&self) -> String {
+        format!(
+            "get a new join token with `cattery service join-token {}` and start with --join-token-file",
+            self.service
+        )
+    }
+
     /// Reads an authority's answer.
     pub(crate) fn from_answer(identity: v1::Identity, now: u64) -> Result<Self, BadIdentity> {
         let service = identity
@@ -88,15 +116,23 @@ impl Enrolled {
     }
 }
 
-/// The agent's key: what is on disk, or a fresh one, which is saved before anyone sees its public half.
-pub(crate) fn load_or_make_key(dir: &StateDir) -> Result<KeyPair, StateError> {
-    if let Some(der) = dir.read(KEY)? {
-        return KeyPair::from_pkcs8(&der).map_err(|why| dir.damaged(KEY, why));
+/// The agent's key; `None` where there is none yet.
+pub(crate) fn load_key(dir: &StateDir) -> Result<Option<KeyPair>, StateError> {
+    match secret_file::read(&dir.path(KEY), MOST) {
+        Ok(der) => KeyPair::from_pkcs8(&der)
+            .map(Some)
+            .map_err(|why| dir.damaged(KEY, why)),
+        Err(SecretFileError::Read { why, .. }) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(why.into()),
     }
+}
+
+/// A fresh key, which is saved before anyone sees its public half.
+pub(crate) fn make_key(dir: &StateDir) -> Result<KeyPair, StateError> {
     let key = KeyPair::generate().map_err(|why| StateError::Io {
         what: "make a key for",
         path: dir.path(KEY),
-        why: std::io::Error::other(why),
+        why: io::Error::other(why),
     })?;
     dir.write(KEY, &key.pkcs8())?;
     Ok(key)
@@ -159,6 +195,8 @@ impl From<&Enrolled> for Stored {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn answer() -> v1::Identity {
@@ -176,15 +214,27 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_reads_back_and_its_key_is_made_once() {
+    fn an_identity_and_its_key_read_back() {
         let temp = tempfile::tempdir().unwrap();
         let (dir, _lock) = StateDir::open(&temp.path().join("state")).unwrap();
         assert!(Enrolled::load(&dir).unwrap().is_none());
         let enrolled = Enrolled::from_answer(answer(), 1_000).unwrap();
         enrolled.save(&dir).unwrap();
         assert_eq!(Enrolled::load(&dir).unwrap(), Some(enrolled));
-        let first = load_or_make_key(&dir).unwrap().pkcs8();
-        assert_eq!(load_or_make_key(&dir).unwrap().pkcs8(), first);
+        assert!(load_key(&dir).unwrap().is_none());
+        let made = make_key(&dir).unwrap().pkcs8();
+        assert_eq!(load_key(&dir).unwrap().unwrap().pkcs8(), made);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let (dir, _lock) = StateDir::open(&temp.path().join("state")).unwrap();
+        make_key(&dir).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(dir.path(KEY), mode).unwrap();
+        let refused = load_key(&dir).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("identity.key has mode 0640"), "{refused}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | `identity.json` | the certificate, which authorities to trust, and where they are |
 //! | `seen.json` | the newest (incarnation, epoch) that this agent has seen |
 //! | `lock` | locked while an agent runs |
+//! | `agent.sock.lock` | locked while an agent takes the socket beside it; beside a socket that is elsewhere, too |
 //! | `agent.addr` | where HTTP listens, for programs that look for it |
 
 mod dir;
@@ -15,5 +16,5 @@ mod mark;
 pub use dir::StateError;
 pub(crate) use dir::{DirLock, StateDir, write_atomically};
 pub use identity::BadIdentity;
-pub(crate) use identity::{Enrolled, IDENTITY, load_or_make_key};
+pub(crate) use identity::{Enrolled, KEY, load_key, make_key};
 pub(crate) use mark::Mark;

@@ -14,7 +14,9 @@ use rcgen::{
     KeyPair,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Result, Status};
 use v1::EpochState;
@@ -31,6 +33,15 @@ pub(crate) struct Script {
     pub(crate) refresh_after_seconds: u32,
     pub(crate) certificate_seconds: u64,
     pub(crate) lose_answers: bool,
+    /// Whom certificates are for.
+    pub(crate) subject: &'static str,
+    /// Calls for keys stay without an answer.
+    pub(crate) hang: bool,
+    /// How many do at the moment.
+    pub(crate) hanging: u32,
+    pub(crate) lease_seconds: u64,
+    /// How many leases were given out.
+    pub(crate) leases: u32,
     pub(crate) enrolled_keys: Vec<Vec<u8>>,
     pub(crate) renewals: u32,
     pub(crate) requests: u32,
@@ -59,14 +70,19 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let addr = listener.local_addr().unwrap();
-        drop(listener);
         let script = Script {
             epochs: vec![(1, EpochState::Active, 0)],
             incarnation: 1,
             refresh_after_seconds: 1,
             certificate_seconds: 3_600,
             lose_answers: false,
+            subject: "service/photos",
+            hang: false,
+            hanging: 0,
+            lease_seconds: 600,
+            leases: 0,
             enrolled_keys: Vec::new(),
             renewals: 0,
             requests: 0,
@@ -77,7 +93,7 @@ impl Authority {
             shared: Arc::new(Shared { ca, addr, script }),
             serving: None,
         };
-        authority.serve();
+        authority.serve(TcpListener::from_std(listener).unwrap());
         authority
     }
 
@@ -95,7 +111,7 @@ impl Authority {
         token.to_text().to_string()
     }
 
-    pub(crate) fn serve(&mut self) {
+    fn serve(&mut self, listener: TcpListener) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![AUTHORITY_NAME.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.shared.ca).unwrap();
@@ -111,7 +127,7 @@ impl Authority {
             .add_service(v1::enrollment_server::EnrollmentServer::new(services()))
             .add_service(v1::service_keys_server::ServiceKeysServer::new(services()))
             .add_service(v1::user_keys_server::UserKeysServer::new(services()))
-            .serve(self.addr);
+            .serve_with_incoming(TcpListenerStream::new(listener));
         self.serving = Some(tokio::spawn(async move {
             let _ = served.await;
         }));
@@ -127,9 +143,24 @@ impl Authority {
         self.script().lose_answers = true;
     }
 
-    pub(crate) fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
+        let mut listener = None;
+        until("the port is free again", async || {
+            listener = TcpListener::bind(self.addr).await.ok();
+            listener.is_some()
+        })
+        .await;
         self.script().lose_answers = false;
-        self.serve();
+        self.serve(listener.unwrap());
+    }
+
+    /// Waits until the agent has heard that it gets nothing.
+    pub(crate) async fn refuses(&self) {
+        let requests = self.script().requests;
+        until("it has asked, and asks again", async || {
+            self.script().requests > requests + 1
+        })
+        .await;
     }
 }
 
@@ -151,15 +182,30 @@ impl Services {
         }
     }
 
-    fn identity(&self, csr: &[u8], seconds: u64) -> v1::Identity {
+    fn identity(&self, csr: &[u8], script: &Script) -> v1::Identity {
         let csr = CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
         v1::Identity {
-            subject: format!("service/{SERVICE}"),
+            subject: script.subject.into(),
             device_id: "0a0b".into(),
             certificate: csr.signed_by(&self.0.ca).unwrap().der().to_vec(),
-            not_after: now() + seconds,
+            not_after: now() + script.certificate_seconds,
             cluster: Some(self.cluster()),
         }
+    }
+}
+
+struct Hanging(Arc<Shared>);
+
+impl Hanging {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.script.lock().unwrap().hanging += 1;
+        Self(shared)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.script.lock().unwrap().hanging -= 1;
     }
 }
 
@@ -187,7 +233,7 @@ impl v1::enrollment_server::Enrollment for Services {
             .enrolled_keys
             .push(rcgen::PublicKeyData::der_bytes(&key.public_key).to_vec());
         lost(&script)?;
-        let identity = Some(self.identity(csr, script.certificate_seconds));
+        let identity = Some(self.identity(csr, &script));
         Ok(Response::new(v1::EnrollResponse { identity }))
     }
 
@@ -199,7 +245,7 @@ impl v1::enrollment_server::Enrollment for Services {
         let mut script = self.script()?;
         lost(&script)?;
         script.renewals += 1;
-        let identity = self.identity(&request.get_ref().csr, script.certificate_seconds);
+        let identity = self.identity(&request.get_ref().csr, &script);
         Ok(Response::new(v1::RenewCertificateResponse {
             identity: Some(identity),
         }))
@@ -213,7 +259,11 @@ impl v1::service_keys_server::ServiceKeys for Services {
         request: Request<v1::GetServiceKeysRequest>,
     ) -> Result<Response<v1::GetServiceKeysResponse>> {
         authenticated(&request)?;
-        let script = self.script()?;
+        if self.script()?.hang {
+            let _until_the_agent_gives_up = Hanging::new(Arc::clone(&self.0));
+            std::future::pending::<()>().await;
+        }
+        let script = self.0.script.lock().unwrap();
         lost(&script)?;
         let receiver = &request.get_ref().receiver_public_key;
         let key = |(epoch, state, not_after): &(u32, EpochState, u64)| {
@@ -248,19 +298,20 @@ impl v1::user_keys_server::UserKeys for Services {
         request: Request<v1::IssueUserKeysRequest>,
     ) -> Result<Response<v1::IssueUserKeysResponse>> {
         authenticated(&request)?;
-        let script = self.script()?;
+        let mut script = self.script()?;
         lost(&script)?;
         let request = request.get_ref();
-        let issue = |service: &String| {
+        let mut issue = |service: &String| {
             let result = if service == "mail" {
+                script.leases += 1;
                 let id = KeyId {
                     epoch: 1,
                     service: "mail",
                     generation: 0,
                     principal: "service/photos",
                     version: 0,
-                    expires_at: now() + 4,
-                    lease_id: [u8::try_from(script.requests).unwrap(); 8],
+                    expires_at: now() + script.lease_seconds,
+                    lease_id: u64::from(script.leases).to_be_bytes(),
                 };
                 let mail = root(1).service_key(&"mail".parse().unwrap(), 0);
                 let key = UserKey::issue(&mail, &id, &[]).unwrap().to_bytes();
@@ -277,7 +328,7 @@ impl v1::user_keys_server::UserKeys for Services {
         Ok(Response::new(v1::IssueUserKeysResponse {
             cluster: Some(self.cluster()),
             principal: "service/photos".into(),
-            keys: request.services.iter().map(issue).collect(),
+            keys: request.services.iter().map(&mut issue).collect(),
             server_time_ms: now() * 1_000,
         }))
     }

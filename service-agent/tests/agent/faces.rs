@@ -1,10 +1,12 @@
 //! What callers see: gRPC, forward-auth, health.
 
 use cattery_proto::v1;
+use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::town::{Town, mint, mint_as};
+use crate::town::{Town, mint, mint_as, request, verify};
 
 #[tokio::test]
 async fn grpc_names_the_caller_or_says_why_not() {
@@ -84,6 +86,15 @@ async fn forward_auth_speaks_rfc_6750() {
     let newer = town.auth(&mint(9)).await;
     assert_eq!(challenge(&newer), expected(401, &invalid("unknown_epoch")));
 
+    for method in ["HEAD", "POST"] {
+        let headers = [("authorization", &bearer[..])];
+        let good = request(town.addr(), method, "/auth", &headers).await;
+        assert_eq!((good.status, good.header("x-cat-epoch")), (200, Some("1")));
+        let none = request(town.addr(), method, "/auth", &[]).await;
+        assert_eq!(challenge(&none), expected(401, ""), "{method}");
+        assert_eq!(none.body().is_empty(), method == "HEAD");
+    }
+
     let narrowed = format!("Bearer {}", mint_as("user/alice", 1, &["path=/albums"]));
     let at = |path: &'static str| {
         [
@@ -106,37 +117,58 @@ async fn forward_auth_speaks_rfc_6750() {
     }
 }
 
+fn single_use(id: u8) -> String {
+    let caveat = format!("once={}", hex::encode([id; 16]));
+    mint_as("user/alice", 1, &[&caveat])
+}
+
+/// Spends single-use tokens until one is accepted: the first ones may be from the second in which the memory began.
+async fn spend(town: &Town) -> String {
+    for id in 100.. {
+        let token = single_use(id);
+        let answer = town.auth(&token).await;
+        if answer.status == 200 {
+            return token;
+        }
+        assert_eq!(answer.status, 401);
+        crate::authority::nap().await;
+    }
+    panic!("never");
+}
+
 #[tokio::test]
 async fn a_single_use_token_is_accepted_once_by_all_faces_together() {
-    let once = |id: u8| {
-        mint_as(
-            "user/alice",
-            1,
-            &[&format!("once={}", hex::encode([id; 16]))[..]],
-        )
-    };
-    let early = once(1);
+    let early = single_use(1);
     let town = Town::new(|config, _| config.leeway_seconds = 0).await;
     assert_eq!(
         town.verify(&early).await.unwrap_err(),
         "replayed",
         "it is from before the memory began"
     );
-    let mut token = String::new();
-    for id in 2.. {
-        token = once(id);
-        let answer = town.auth(&token).await;
-        if answer.status == 200 {
-            break;
-        }
-        // Still the second in which the memory began.
-        assert_eq!(answer.status, 401);
-        crate::authority::nap().await;
-    }
+    let token = spend(&town).await;
     assert_eq!(town.verify(&token).await.unwrap_err(), "replayed");
     assert_eq!(town.auth(&token).await.status, 401);
     let status = town.status().await;
     assert_eq!(status.single_use_entries, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_race_for_one_use_over_both_faces_one_wins() {
+    let town = Town::new(|config, _| config.leeway_seconds = 0).await;
+    spend(&town).await;
+    let token = single_use(1);
+    let mut racers = JoinSet::new();
+    for _ in 0..32 {
+        let (client, addr, token) = (town.client(), town.addr(), token.clone());
+        let bearer = format!("Bearer {token}");
+        racers.spawn(async move { verify(client, &token).await.is_ok() });
+        racers.spawn(async move {
+            let headers = [("authorization", &bearer[..])];
+            request(addr, "GET", "/auth", &headers).await.status == 200
+        });
+    }
+    let wins = racers.join_all().await.into_iter().filter(|won| *won);
+    assert_eq!(wins.count(), 1);
 }
 
 #[tokio::test]
@@ -150,7 +182,7 @@ async fn health_and_reflection_answer() {
         budget.is_some_and(|rest| rest.ends_with(" of 12 h 0 min\n")),
         "{body}"
     );
-    let channel = cattery_sdk::agent::channel(town.agent.as_ref().unwrap().socket());
+    let channel = town.channel();
     crate::authority::until("gRPC health says serving", || async {
         let request = HealthCheckRequest {
             service: "cattery.v1.Agent".into(),
@@ -160,6 +192,18 @@ async fn health_and_reflection_answer() {
     })
     .await;
     let files = std::fs::read_to_string(town.config.dir.join("agent.addr")).unwrap();
-    let addr = town.agent.as_ref().unwrap().http_addr().to_string();
-    assert_eq!(files.trim(), addr);
+    assert_eq!(files.trim(), town.addr().to_string());
+}
+
+#[tokio::test]
+async fn who_watches_its_health_hears_that_it_ends() {
+    let mut town = Town::new(|_, _| {}).await;
+    let request = HealthCheckRequest::default();
+    let mut client = HealthClient::new(town.channel());
+    let mut watched = client.watch(request).await.unwrap().into_inner();
+    while watched.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
+    town.stop().await;
+    let last = watched.message().await.unwrap().unwrap();
+    assert_eq!(last.status(), ServingStatus::NotServing);
+    assert!(!matches!(watched.message().await, Ok(Some(_))));
 }

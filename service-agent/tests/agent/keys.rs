@@ -1,6 +1,5 @@
 //! Keys come and go: rotation, fallbacks, and the in-process face.
 
-use cattery_core::limits::DEFAULT_LEEWAY;
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, ReceiverKey};
 use v1::EpochState::{Active, Draining, Prepared};
@@ -98,21 +97,57 @@ async fn peers_that_are_named_verify_for_themselves() {
         lease_id: vec![1; 8],
         principal: "user/alice".into(),
         not_before,
-        not_after: now() + 60,
+        not_after: not_before + 60,
     };
     let mut client = town.client();
-    for (mark, not_before, code) in [
-        (1, now() - DEFAULT_LEEWAY, "replayed"),
-        (2, now() + 5, ""),
-        (2, now() + 5, "replayed"),
-    ] {
-        let answer = client.use_once(once(mark, not_before)).await.unwrap();
-        assert_eq!(answer.get_ref().code, code);
-    }
-    let mut short = once(3, now());
-    short.mark.pop();
+    let mut code = async |request| {
+        client
+            .use_once(request)
+            .await
+            .map(|answer| answer.into_inner().code)
+    };
     assert_eq!(
-        client.use_once(short).await.unwrap_err().code(),
-        tonic::Code::InvalidArgument
+        code(once(1, now() - 1_000)).await.unwrap(),
+        "replayed",
+        "before the start"
     );
+    let mut spent = once(1, 0);
+    until("the second of the start is over", async || {
+        spent = once(spent.mark[0] + 1, now());
+        code(spent.clone()).await.unwrap().is_empty()
+    })
+    .await;
+    assert_eq!(code(spent).await.unwrap(), "replayed");
+
+    let change: [fn(&mut v1::UseOnceRequest); 5] = [
+        |once| _ = once.mark.pop(),
+        |once| once.principal = "alice".into(),
+        |once| once.not_after += 3_600,
+        |once| once.not_after = once.not_before - 1,
+        |once| (once.not_before, once.not_after) = (now() + 1_000, now() + 1_060),
+    ];
+    for change in change {
+        let mut bad = once(0, now());
+        change(&mut bad);
+        let refused = code(bad).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_written_keeps_no_newer_key_away() {
+    let town = Town::new(|_, _| {}).await;
+    let in_the_way = town.config.dir.join("seen.json.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    town.authority.script().epochs = vec![(5, Active, 0)];
+    until("epoch 5 is there", async || {
+        town.verify(&mint(5)).await.is_ok()
+    })
+    .await;
+    std::fs::remove_dir(&in_the_way).unwrap();
+    until("what was seen is saved after all", async || {
+        let seen = std::fs::read_to_string(town.config.dir.join("seen.json"));
+        seen.unwrap().contains("\"epoch\":5")
+    })
+    .await;
 }

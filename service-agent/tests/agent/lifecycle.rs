@@ -1,9 +1,11 @@
-//! Starting, losing answers, being cut off, starting again.
+//! Starting, losing answers, starting again, ending.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use cattery_agent::CacheConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::authority::until;
 use crate::town::{Town, mint};
@@ -78,97 +80,75 @@ async fn a_bad_key_file_does_not_cost_the_join_token() {
 }
 
 #[tokio::test]
-async fn the_outage_budget_is_spent_and_refilled() {
-    let mut town = Town::new(|config, _| config.outage_budget = Duration::from_secs(4)).await;
-    town.authority.stop().await;
-    assert!(town.verify(&mint(1)).await.is_ok());
-    assert_eq!(town.auth(&mint(1)).await.status, 200);
-    until("a newer epoch cannot be told from a good one", || async {
-        town.verify(&mint(7)).await.unwrap_err() == "unavailable"
-    })
-    .await;
-    until("the budget is spent", || async {
-        town.verify(&mint(1)).await.is_err()
-    })
-    .await;
-    assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "unavailable");
-    let answer = town.auth(&mint(1)).await;
-    assert_eq!(
-        (answer.status, answer.header("www-authenticate")),
-        (503, None)
-    );
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    let ready = town.get("/readyz", &[]).await;
-    assert_eq!(ready.status, 503);
-    assert!(
-        ready.body().contains("outage budget is used up"),
-        "{}",
-        ready.body()
-    );
-    assert_eq!(town.get("/healthz", &[]).await.status, 200);
-
-    town.authority.restart();
-    until("it verifies again", || async {
-        town.verify(&mint(1)).await.is_ok()
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn cached_keys_bridge_a_restart_and_refill_nothing() {
-    let mut town = Town::new(|config, folder| {
-        let key_file = folder.join("cache.key");
-        std::fs::write(&key_file, [3; 32]).unwrap();
-        std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o400)).unwrap();
-        config.cache = Some(CacheConfig {
-            file: folder.join("cache"),
-            key_file,
-        });
-        config.outage_budget = Duration::from_secs(600);
-    })
-    .await;
-    assert!(town.path("cache").exists());
-    town.authority.stop().await;
-    until("a part of the budget is gone", || async {
-        town.status().await.last_contact_seconds >= 2
-    })
-    .await;
-    town.stop().await;
-    town.start(None).await.unwrap();
-    town.wait_ready().await;
-    assert!(town.verify(&mint(1)).await.is_ok());
-    let status = town.status().await;
-    assert!(
-        status.last_contact_seconds >= 2,
-        "{}",
-        status.last_contact_seconds
-    );
-    assert!(
-        status.outage_budget_left_seconds <= 598,
-        "{}",
-        status.outage_budget_left_seconds
-    );
-
-    // Without the cache there is nothing.
-    town.stop().await;
-    std::fs::remove_file(town.path("cache")).unwrap();
-    town.start(None).await.unwrap();
-    assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "unavailable");
-    assert_eq!(town.get("/readyz", &[]).await.status, 503);
-}
-
-#[tokio::test]
 async fn a_certificate_is_renewed_before_it_ends() {
     let mut town = Town::empty(|_, _| {}).await;
     town.authority.script().certificate_seconds = 3;
     let token = town.authority.join_token();
     town.start(Some(&token)).await.unwrap();
     town.wait_ready().await;
-    until("it is renewed twice", || async {
+    until("it is renewed twice", async || {
         town.authority.script().renewals >= 2
     })
     .await;
     assert!(town.verify(&mint(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn once_the_certificate_has_ended_a_new_join_token_helps() {
+    let mut town = Town::empty(|_, _| {}).await;
+    town.authority.script().certificate_seconds = 0;
+    let token = town.authority.join_token();
+    town.start(Some(&token)).await.unwrap();
+    town.stop().await;
+    town.authority.script().lose_answers = true;
+    town.start(None).await.unwrap();
+    let ready = town.get("/readyz", &[]).await;
+    let advice =
+        "the certificate ended: get a new join token with `cattery service join-token photos`";
+    assert!(ready.body().contains(advice), "{}", ready.body());
+    assert!(town.config.needs_join_token());
+    town.stop().await;
+
+    town.authority.script().lose_answers = false;
+    town.authority.script().certificate_seconds = 3_600;
+    town.authority.script().subject = "service/mail";
+    let other = town.start(Some(&token)).await.unwrap_err();
+    assert!(other.contains("of an agent of `photos`"), "{other}");
+    town.authority.script().subject = "service/photos";
+    town.start(Some(&token)).await.unwrap();
+    town.wait_ready().await;
+    assert!(!town.config.needs_join_token());
+    assert!(town.status().await.notes.is_empty());
+    let keys = town.authority.script().enrolled_keys.clone();
+    assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]));
+}
+
+#[tokio::test]
+async fn a_lost_key_is_said_and_not_made_anew() {
+    let mut town = Town::new(|_, _| {}).await;
+    town.stop().await;
+    std::fs::remove_file(town.config.dir.join("identity.key")).unwrap();
+    let refused = town.start(None).await.unwrap_err();
+    assert!(
+        refused.contains("identity.key is missing: restore it"),
+        "{refused}"
+    );
+    assert!(!town.config.dir.join("identity.key").exists());
+}
+
+#[tokio::test]
+async fn an_agent_that_is_dropped_ends_its_connections() {
+    let mut town = Town::new(|_, _| {}).await;
+    let mut stream = TcpStream::connect(town.addr()).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    drop(town.agent.take());
+    let mut rest = Vec::new();
+    let ended = timeout(Duration::from_secs(60), stream.read_to_end(&mut rest));
+    ended.await.unwrap().unwrap();
 }
 
 #[tokio::test]

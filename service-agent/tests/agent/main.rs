@@ -8,5 +8,6 @@ mod faces;
 mod keys;
 mod lifecycle;
 mod minting;
+mod outage;
 mod program;
 mod town;

@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cattery_agent::{App, Config, HeaderFacts, Running};
 use cattery_core::{Caveat, KeyId, TokenSpec, UserKey};
 use cattery_proto::v1;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tonic::transport::Channel;
+use tokio::net::{TcpStream, UnixStream};
+use tonic::transport::{Channel, Endpoint};
 use v1::agent_client::AgentClient;
 use v1::verify_response::Result as Outcome;
 
@@ -94,9 +95,24 @@ impl Town {
         until("the agent is ready", || async { agent.is_ready() }).await;
     }
 
+    /// To the agent's socket, with more patience than an application has.
+    pub(crate) fn channel(&self) -> Channel {
+        let socket = self.agent.as_ref().unwrap().socket().to_owned();
+        let connect = tower::service_fn(move |_| {
+            let socket = socket.clone();
+            async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+        });
+        Endpoint::from_static("http://agent")
+            .timeout(Duration::from_secs(60))
+            .connect_with_connector_lazy(connect)
+    }
+
     pub(crate) fn client(&self) -> AgentClient<Channel> {
-        let socket = self.agent.as_ref().unwrap().socket();
-        AgentClient::new(cattery_sdk::agent::channel(socket))
+        AgentClient::new(self.channel())
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.agent.as_ref().unwrap().http_addr()
     }
 
     pub(crate) async fn status(&self) -> v1::GetStatusResponse {
@@ -106,20 +122,11 @@ impl Town {
 
     /// `Ok` is the caller, `Err` the code.
     pub(crate) async fn verify(&self, token: &str) -> Result<v1::VerifiedCaller, String> {
-        let request = v1::VerifyRequest {
-            presentation: token.to_owned(),
-            facts: None,
-        };
-        let answer = self.client().verify(request).await.unwrap().into_inner();
-        match answer.result.unwrap() {
-            Outcome::Caller(caller) => Ok(caller),
-            Outcome::Denial(denial) => Err(denial.code),
-        }
+        verify(self.client(), token).await
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let addr = self.agent.as_ref().unwrap().http_addr();
-        request(addr, "GET", path, headers).await
+        request(self.addr(), "GET", path, headers).await
     }
 
     pub(crate) async fn auth(&self, token: &str) -> Answer {
@@ -128,11 +135,27 @@ impl Town {
     }
 }
 
-pub(crate) async fn post(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
-    request(addr, "POST", path, headers).await
+pub(crate) async fn verify(
+    mut client: AgentClient<Channel>,
+    token: &str,
+) -> Result<v1::VerifiedCaller, String> {
+    let request = v1::VerifyRequest {
+        presentation: token.to_owned(),
+        facts: None,
+    };
+    let answer = client.verify(request).await.unwrap().into_inner();
+    match answer.result.unwrap() {
+        Outcome::Caller(caller) => Ok(caller),
+        Outcome::Denial(denial) => Err(denial.code),
+    }
 }
 
-async fn request(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn request(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
     for (name, value) in headers {

@@ -10,7 +10,7 @@ def add_plain(book):
     book.add("plain", "ok", book.mint())
     book.add("begins now", "ok", book.mint(begin=now))
     book.add("begins in the leeway", "ok", book.mint(begin=min(now + book.leeway // 2, end)))
-    soon = min(now + book.leeway // 2, end)
+    soon = min(now + book.leeway, end)
     if book.leeway >= 20:  # else it would be over before it arrives
         book.add("an instant", "ok", book.mint(begin=soon, end=soon))
     book.add("greatest lifetime", "ok", book.mint(begin=end - book.max_lifetime))
@@ -33,8 +33,8 @@ def add_times(book):
     if later > now + leeway + 60:
         book.add("begins later", "not_yet_valid", book.mint(begin=later, end=later))
         book.add("begins later, caveat fails", "not_yet_valid", book.mint(any_of("methods"), begin=later, end=later))
-    if expires - limit > now + leeway + 61:
-        soon = now + leeway + 60
+    if expires - limit > now + leeway + 1801:
+        soon = now + leeway + 1800
         book.add("begins later, for too long", "not_yet_valid", book.mint(begin=soon, end=soon + limit + 1))
     over = now - leeway - 1
     book.add("ended", "expired", book.mint(begin=over - 60, end=over))

@@ -1,9 +1,11 @@
 //! Verifying needs no network: an agent that has none left goes on.
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use cattery_proto::v1::{GetStatusRequest, RequestFacts, VerifyRequest, verify_response};
 use cattery_tests::{
-    agent::{Agent, CONFIG},
+    agent::{Agent, CONFIG, FORWARD_AUTH},
     api,
     authority::Authority,
     cli::Cli,
@@ -63,9 +65,35 @@ fn an_agent_without_routes_verifies() -> Result<()> {
             facts: None,
         };
         let answer = client.verify(request).await?.into_inner().result;
-        ensure!(matches!(answer, Some(verify_response::Result::Denial(_))));
+        let code = match answer {
+            Some(verify_response::Result::Denial(denial)) => denial.code,
+            _ => bail!("a forged token is accepted"),
+        };
+        ensure!(code == "bad_tag", "{code}");
         Ok(())
     })?;
+    // The other face, asked from inside: from outside there is no way in.
+    let bearer = format!("authorization: Bearer {}", mint(&key)?);
+    let url = format!("http://{}{FORWARD_AUTH}", agent.http()?);
+    let mut curl = Command::new("curl");
+    curl.args([
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-H",
+        &bearer,
+    ]);
+    let output = namespace
+        .wrap(curl.args(["--noproxy", "*", &url]))
+        .output()?;
+    ensure!(
+        output.stdout == b"200",
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     say("200 tokens verified in a network namespace without routes");
     Ok(())
 }

@@ -6,6 +6,7 @@ mod foreign;
 mod local;
 mod main_path;
 mod outage;
+mod readme;
 mod restart;
 mod sealed;
 mod secrets;
@@ -20,6 +21,12 @@ use anyhow::Result;
 #[allow(clippy::print_stdout)]
 fn say(line: &str) {
     println!("{line}");
+}
+
+/// A line that is seen without `--nocapture`: a seed has to be, and what came of it.
+fn say_now(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Runs an asynchronous story.

@@ -5,7 +5,7 @@ use cattery_proto::v1::{GetStatusRequest, GetStatusResponse};
 use cattery_tests::{
     agent::CONFIG,
     api, http,
-    town::{Town, mint},
+    town::{Setting, Town, mint},
     wait,
 };
 
@@ -13,9 +13,16 @@ use crate::{block_on, say};
 
 #[test]
 fn goes_on_within_the_budget_and_says_how_much_is_left() -> Result<()> {
-    let mut town = Town::new()?;
+    let mut town = Town::with(&Setting {
+        refresh_each_second: true,
+        ..Setting::default()
+    })?;
     let key = town.key()?;
     town.authority.kill()?;
+    wait::until("the agent notices", || {
+        let gone = status(&town)?.last_contact_seconds.unwrap_or(0);
+        Ok((gone > 2).then_some(()))
+    })?;
     for _ in 0..50 {
         ensure!(town.agent.forward_auth(&mint(&key)?)?.status == 200);
     }
@@ -42,22 +49,14 @@ fn goes_on_within_the_budget_and_says_how_much_is_left() -> Result<()> {
 
 #[test]
 fn answers_503_past_the_budget_and_comes_back() -> Result<()> {
-    let mut town = Town::with(&format!("outage_budget_seconds = 3\n{CONFIG}"))?;
-    // More often than the budget is long.
-    town.authority.kill()?;
-    town.authority.edit(|text| {
-        text.replace(
-            "service_refresh_interval = \"30s\"",
-            "service_refresh_interval = \"1s\"",
-        )
+    let mut town = Town::with(&Setting {
+        agent: format!("outage_budget_seconds = 10\n{CONFIG}"),
+        refresh_each_second: true,
+        ..Setting::default()
     })?;
-    town.authority.start()?;
-    town.agent.kill()?;
-    town.agent.start(None)?;
-
     let key = town.key()?;
-    ensure!(town.agent.forward_auth(&mint(&key)?)?.status == 200);
     town.authority.kill()?;
+    ensure!(town.agent.forward_auth(&mint(&key)?)?.status == 200);
     let refused = wait::until("the budget is spent", || {
         let answer = town.agent.forward_auth(&mint(&key)?)?;
         ensure!(
@@ -85,4 +84,37 @@ fn status(town: &Town) -> Result<GetStatusResponse> {
         let mut agent = api::agent(&town.agent.socket)?;
         Ok(agent.get_status(GetStatusRequest {}).await?.into_inner())
     })
+}
+
+#[test]
+fn a_disabled_user_is_refused_at_every_face() -> Result<()> {
+    let town = Town::with(&Setting {
+        refresh_each_second: true,
+        ..Setting::default()
+    })?;
+    let key = town.key()?;
+    let socket = town.agent.socket.to_string_lossy().into_owned();
+    ensure!(town.agent.forward_auth(&mint(&key)?)?.status == 200);
+    town.admin.ok(&["user", "disable", "alice"], "")?;
+    let refused = wait::until("the agent has heard of it", || {
+        let answer = town.agent.forward_auth(&mint(&key)?)?;
+        Ok((answer.status != 200).then_some(answer))
+    })?;
+    let challenge = refused.header("www-authenticate").unwrap_or_default();
+    ensure!(
+        refused.status == 401 && challenge.contains("\"revoked\""),
+        "{refused:?}"
+    );
+    let verified = town
+        .alice
+        .run(&["verify", "--socket", &socket], &mint(&key)?)?;
+    ensure!(
+        verified.code == 1 && format!("{}{}", verified.out, verified.err).contains("revoked"),
+        "{verified:?}"
+    );
+    // Whoever comes under that name again is somebody else.
+    town.admin
+        .ok(&["user", "add", "alice", "--grant", "photos"], "")?;
+    ensure!(town.agent.forward_auth(&mint(&key)?)?.status == 401);
+    Ok(())
 }

@@ -1,10 +1,16 @@
 //! A store that only a passphrase opens.
 
+use std::{
+    io::Write as _,
+    process::{Output, Stdio},
+};
+
 use anyhow::{Result, ensure};
 use cattery_tests::{
     authority::Authority,
-    cli::Cli,
+    cli::{Cli, one_clear_line},
     ports,
+    programs::Program,
     town::{self, Folder},
     wait,
 };
@@ -25,16 +31,14 @@ fn starts_sealed_and_serves_once_it_is_opened() -> Result<()> {
     authority.spawn()?;
     let socket = authority.dir.join("authority.sock");
     wait::until("the authority.socket", || Ok(socket.exists().then_some(())))?;
-    let sealed = admin.run(&["service", "list"], "")?;
-    ensure!(
-        sealed.code == 1,
-        "a sealed authority serves nobody: {sealed:?}"
-    );
+    // It is alive and serves nobody.
+    admin.refused(&["service", "list"], "", &["running"])?;
     let dir = authority.dir.to_string_lossy().into_owned();
-    unseal(&dir, "wrong passphrase")?
-        .then_some(())
-        .map_or(Ok(()), |()| anyhow::bail!("a wrong passphrase opened it"))?;
-    ensure!(unseal(&dir, PASSPHRASE)?, "the passphrase opens it");
+    let wrong = unseal(&dir, "wrong passphrase")?;
+    let line = one_clear_line(&String::from_utf8(wrong.stderr)?, &["does not open"])?;
+    ensure!(wrong.status.code() == Some(1), "{line}");
+    let right = unseal(&dir, PASSPHRASE)?;
+    ensure!(right.status.success(), "{right:?}");
     wait::until("the authority serves", || {
         Ok((admin.run(&["service", "list"], "")?.code == 0).then_some(()))
     })?;
@@ -43,18 +47,17 @@ fn starts_sealed_and_serves_once_it_is_opened() -> Result<()> {
     Ok(())
 }
 
-/// `cattery-authority unseal`, with the passphrase on standard input: whether it worked.
-fn unseal(dir: &str, passphrase: &str) -> Result<bool> {
-    use std::{io::Write as _, process::Stdio};
-    let mut child = cattery_tests::programs::Program::Authority
+/// `cattery-authority unseal`, with the passphrase on standard input.
+fn unseal(dir: &str, passphrase: &str) -> Result<Output> {
+    let mut child = Program::Authority
         .command()?
         .args(["unseal", "--dir", dir])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
         writeln!(pipe, "{passphrase}")?;
     }
-    Ok(child.wait()?.success())
+    Ok(child.wait_with_output()?)
 }

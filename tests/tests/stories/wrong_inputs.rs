@@ -1,6 +1,6 @@
 //! Wrong inputs: each one is answered by one clear line that says what to do.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use cattery_sdk::portable::{ApiKey, JoinToken, Portable};
@@ -11,25 +11,26 @@ use cattery_tests::{
     process::Process,
     programs::Program,
     town::{Folder, Town},
+    wait::PATIENCE,
 };
 
 use crate::say;
-
-/// How long a program may take to refuse.
-const PROMPTLY: Duration = Duration::from_secs(20);
 
 /// Runs a program that has to end with a failure: the last line of what it says has to be the clear one.
 fn ends(name: &str, command: Command, stdin: Option<&str>, words: &[&str]) -> Result<String> {
     let folder = Folder::new()?;
     let mut process = Process::start(name, command, folder.path(), stdin.map(str::as_bytes))?;
-    let status = process.wait_exit(PROMPTLY)?;
+    let status = process.wait_exit(PATIENCE)?;
     let err = process.err();
     ensure!(
         matches!(status.code(), Some(1 | 64)),
         "{name} ended with {status}: {err}"
     );
-    let last = err.lines().rfind(|line| !line.is_empty()).unwrap_or("");
-    let line = one_clear_line(last, words).with_context(|| format!("{name} said: {err}"))?;
+    // Log lines begin with the time.
+    let said = err.lines().filter(|line| !line.starts_with("20"));
+    let said: Vec<_> = said.collect();
+    let line =
+        one_clear_line(&said.join("\n"), words).with_context(|| format!("{name} said: {err}"))?;
     ensure!(!err.contains("panicked"), "{err}");
     say(&format!("{name}: {line}"));
     Ok(line)
@@ -167,6 +168,18 @@ fn whoever_starts_an_agent_is_told() -> Result<()> {
         &["join token", "service join-token"],
     )?;
 
+    let readable = folder.join("join-token");
+    fs::write(&readable, &fresh)?;
+    fs::set_permissions(&readable, fs::Permissions::from_mode(0o644))?;
+    let mut command = one.command(false)?;
+    command.arg("--join-token-file").arg(&readable);
+    ends(
+        "agent, world-readable join token",
+        command,
+        None,
+        &["join-token", "chmod"],
+    )?;
+
     let long = format!("socket = \"/tmp/{}\"\n{quiet}", "x".repeat(120));
     ends(
         "agent, socket path too long",
@@ -193,7 +206,7 @@ fn whoever_starts_an_agent_is_told() -> Result<()> {
         "agent, missing key file",
         agent("four", &cache(&key_file))?.command(true)?,
         Some(&fresh),
-        &["no-such-key"],
+        &["no-such-key", "key_file"],
     )?;
     fs::write(&key_file, [7; 32])?;
     fs::set_permissions(&key_file, fs::Permissions::from_mode(0o644))?;
@@ -212,7 +225,7 @@ fn whoever_starts_an_agent_is_told() -> Result<()> {
         process_folder.path(),
         Some(fresh.as_bytes()),
     )?;
-    let status = process.wait_exit(PROMPTLY)?;
+    let status = process.wait_exit(PATIENCE)?;
     let err = process.err();
     ensure!(matches!(status.code(), Some(1 | 64)), "{status}: {err}");
     for setting in [
@@ -259,15 +272,23 @@ fn whoever_starts_an_authority_is_told() -> Result<()> {
         "authority, missing key file",
         run_authority(&dir)?,
         None,
-        &["master.key"],
+        &["master.key", "restore"],
     )?;
+    fs::create_dir(&key_file)?;
+    ends(
+        "authority, a folder for a key file",
+        run_authority(&dir)?,
+        None,
+        &["master.key", "file"],
+    )?;
+    fs::remove_dir(&key_file)?;
     fs::write(&key_file, "catmaster1_tooshort\n")?;
     fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600))?;
     ends(
         "authority, damaged key file",
         run_authority(&dir)?,
         None,
-        &["master.key"],
+        &["master.key", "restore"],
     )?;
     fs::rename(&away, &key_file)?;
 
@@ -285,7 +306,7 @@ fn whoever_starts_an_authority_is_told() -> Result<()> {
         "authority, running already",
         run_authority(&dir)?,
         None,
-        &["authority"],
+        &["another process"],
     )?;
     authority.kill()?;
 
@@ -299,7 +320,7 @@ fn whoever_starts_an_authority_is_told() -> Result<()> {
         "authority, a store of another cluster",
         run_authority(&dir)?,
         None,
-        &["cluster"],
+        &["is of cluster"],
     )?;
 
     let damaged = own

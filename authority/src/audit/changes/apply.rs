@@ -54,8 +54,18 @@ impl Inner {
                 Err(_) => return Err(ChangeError::Unknown { op, source }),
             },
         };
-        if self.audit.outcome(now(started), op, outcome).await.is_ok() {
-            mine.settled(outcome);
+        let revision = result.as_ref().ok().copied();
+        match self
+            .audit
+            .outcome(now(started), op, outcome, revision)
+            .await
+        {
+            Ok(_) => mine.settled(outcome),
+            // What the change would give out must not leave.
+            Err(source) if revision.is_some() => {
+                return Err(ChangeError::Unrecorded { op, source });
+            }
+            Err(_) => {}
         }
         result
     }

@@ -2,9 +2,12 @@ mod apply;
 mod op;
 mod settle;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use thiserror::Error;
+
+use op::MARKS;
 
 use super::{Action, Audit, AuditError, Event, Intent, OpId, VerifyReport};
 use crate::store::{Revision, Store, StoreError, Transaction};
@@ -38,6 +41,40 @@ pub enum ChangeError {
     #[error(transparent)]
     Store(StoreError),
 
+    /// It happened, and the log has its intent alone. It is settled as soon as the log can be written again.
+    #[error(
+        "operation {op} happened, but its outcome cannot be recorded; look before trying again"
+    )]
+    Unrecorded {
+        /// The operation's id, as in the audit log.
+        op: OpId,
+        /// Why.
+        #[source]
+        source: AuditError,
+    },
+
+    /// The store is an old one.
+    #[error("the store is older than its audit log {}: it is at revision {store}, and the log has a change of revision {log}. Put the newest store back; or, to go on with this one, keep the log as evidence, move it away, and start once with `--accept-audit-loss`", path.display())]
+    OldStore {
+        /// The log.
+        path: PathBuf,
+        /// The store's revision.
+        store: Revision,
+        /// The newest that the log knows.
+        log: Revision,
+    },
+
+    /// The log that goes with the store is another one.
+    #[error(
+        "the store goes with the audit log of authority `{store}`, not of `{found}`: set authority_id = \"{store}\" in authority.toml"
+    )]
+    OtherAuthority {
+        /// Who starts.
+        found: String,
+        /// Who wrote the store.
+        store: String,
+    },
+
     /// The store did not answer, so it may have happened or not. It is settled as soon as the store answers again.
     #[error("it is not known whether operation {op} happened; look before trying again")]
     Unknown {
@@ -66,7 +103,7 @@ impl Changes {
     pub fn new(store: Arc<dyn Store>, audit: Audit, dangling: Vec<Intent>) -> Self {
         let inner = Inner {
             store,
-            mark_key: format!("audit/{}", audit.authority_id()),
+            mark_key: format!("{MARKS}{}", audit.authority_id()),
             audit,
             unsettled: Mutex::new(dangling.into_iter().map(|intent| intent.op).collect()),
             settled: Mutex::default(),
@@ -87,7 +124,8 @@ impl Changes {
     ///
     /// # Errors
     ///
-    /// [`AuditError::Broken`] when the end of the log is missing, or the store or the log cannot be used.
+    /// [`AuditError::Broken`] when the end of the log is missing, [`ChangeError::OldStore`] when that of the store is, or the
+    /// store or the log cannot be used.
     pub async fn settle(&self, now_ms: u64) -> Result<(), ChangeError> {
         let old = self.inner.check_mark().await?;
         self.inner.settle(now_ms).await?;
@@ -126,14 +164,26 @@ impl Changes {
         self.inner.sweep(&old).await
     }
 
-    /// Stores the log's newest record, so that it is missed if it is cut off. Every change does this by itself; records that are no
-    /// changes, such as keys that were issued, are safe from it only after this: call it now and then, and at the end.
+    /// Refuses a store in which another authority left its mark. For a store that has one authority only.
     ///
     /// # Errors
     ///
-    /// [`ChangeError::Store`].
-    pub async fn mark(&self) -> Result<(), ChangeError> {
-        self.inner.mark().await
+    /// [`ChangeError::OtherAuthority`], or the store cannot be used.
+    pub async fn expect_alone(&self) -> Result<(), ChangeError> {
+        self.inner.expect_alone().await
+    }
+
+    /// Writes the outcomes that are missing, and stores the log's newest record, so that it is missed if it is cut off. Every
+    /// change does this by itself; records that are no changes, such as keys that were issued, are safe from it only after
+    /// this: call it now and then, and at the end. `now_ms`: Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The store or the log cannot be used; each has its part done if the other one can.
+    pub async fn mark(&self, now_ms: u64) -> Result<(), ChangeError> {
+        let settled = self.inner.settle(now_ms).await;
+        self.inner.mark().await?;
+        settled
     }
 
     /// Checks the log from its first record to its last, and that it goes as far as the store says. Changes that are under way
@@ -150,7 +200,7 @@ impl Changes {
     ///
     /// # Errors
     ///
-    /// [`ChangeError`]; but for [`ChangeError::Unknown`], nothing happened.
+    /// [`ChangeError`]; but for [`ChangeError::Unrecorded`] and [`ChangeError::Unknown`], nothing happened.
     pub async fn apply(
         &self,
         event: Event,

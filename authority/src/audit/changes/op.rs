@@ -7,6 +7,9 @@ use crate::store::{Entry, StoreError};
 /// Prefix of every `op/ID`.
 pub(super) const OPS: &str = "op/";
 
+/// Prefix of every mark, one for each authority.
+pub(super) const MARKS: &str = "audit/";
+
 /// What lies at `op/ID`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

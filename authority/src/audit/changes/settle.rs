@@ -1,5 +1,5 @@
 use super::apply::{Unsettled, lock};
-use super::op::{OPS, Op, damaged, json, op_key};
+use super::op::{MARKS, OPS, Op, damaged, json, op_key};
 use super::{ChangeError, Inner};
 use crate::audit::{AuditError, OpId, Outcome, Position, VerifyReport};
 use crate::store::{MAX_OPERATIONS, Revision, StoreError, Transaction, list_all};
@@ -12,11 +12,12 @@ impl Inner {
                 return Ok(());
             };
             let mine = Unsettled::new(self, op);
-            let outcome = match self.became(op).await.map_err(ChangeError::Store)? {
+            let revision = self.became(op).await.map_err(ChangeError::Store)?;
+            let outcome = match revision {
                 Some(_) => Outcome::SettledDone,
                 None => Outcome::SettledNotDone,
             };
-            self.audit.outcome(now_ms, op, outcome).await?;
+            self.audit.outcome(now_ms, op, outcome, revision).await?;
             mine.settled(outcome);
         }
     }
@@ -45,29 +46,39 @@ impl Inner {
 
     /// Checks the log, and that it has what the store knows of it.
     pub(super) async fn verify(&self) -> Result<VerifyReport, ChangeError> {
-        let mark = match self
-            .store
-            .get(&self.mark_key)
-            .await
-            .map_err(ChangeError::Store)?
-        {
-            None => None,
-            Some(entry) => Some(
-                serde_json::from_slice::<Position>(&entry.value)
-                    .map_err(|_| ChangeError::Store(damaged(&entry.key)))?,
-            ),
-        };
+        let mark = self.known_mark().await?.map(|(mark, _)| mark);
         Ok(self.audit.verify(mark).await?)
     }
 
-    /// Refuses a log that is not intact. Answers every `op/ID` of this authority.
+    /// The mark in the store, and its revision.
+    async fn known_mark(&self) -> Result<Option<(Position, Revision)>, ChangeError> {
+        let entry = self.store.get(&self.mark_key).await;
+        let Some(entry) = entry.map_err(ChangeError::Store)? else {
+            return Ok(None);
+        };
+        let mark = serde_json::from_slice(&entry.value)
+            .map_err(|_| ChangeError::Store(damaged(&entry.key)))?;
+        Ok(Some((mark, entry.revision)))
+    }
+
+    /// Refuses a log that is not intact, and a store that is older. Answers every `op/ID` of this authority.
     pub(super) async fn check_mark(&self) -> Result<Vec<OpId>, ChangeError> {
         let broken = |problem| AuditError::Broken {
             path: self.audit.path().to_owned(),
             problem,
         };
-        if let Some(problem) = self.verify().await?.problem {
+        let report = self.verify().await?;
+        if let Some(problem) = report.problem {
             return Err(broken(problem).into());
+        }
+        let store = self.store.commit(Transaction::new()).await;
+        let store = store.map_err(ChangeError::Store)?;
+        if store < report.revision {
+            return Err(ChangeError::OldStore {
+                path: self.audit.path().to_owned(),
+                store,
+                log: report.revision,
+            });
         }
         let head = self.audit.head().seq;
         let ops = self.own_ops().await?;
@@ -83,12 +94,27 @@ impl Inner {
         Ok(ops.into_iter().map(|(op, _)| op).collect())
     }
 
-    /// Removes each `op/ID` of an earlier run. Those that were given up in this run stay: a request may still be on its way.
+    /// Refuses a store whose log is another authority's: nobody would check that one.
+    pub(super) async fn expect_alone(&self) -> Result<(), ChangeError> {
+        let marks = self.store.list(MARKS, None, 2).await;
+        let marks = marks.map_err(ChangeError::Store)?;
+        match marks.iter().find(|mark| mark.key != self.mark_key) {
+            None => Ok(()),
+            Some(mark) => Err(ChangeError::OtherAuthority {
+                found: self.audit.authority_id().to_owned(),
+                store: mark.key[MARKS.len()..].to_owned(),
+            }),
+        }
+    }
+
+    /// Removes each `op/ID` of an earlier run, and stores the mark, which does their service from then on. Those that were
+    /// given up in this run stay: a request may still be on its way.
     pub(super) async fn sweep(&self, ops: &[OpId]) -> Result<(), ChangeError> {
-        for some in ops.chunks(MAX_OPERATIONS) {
-            let transaction = some.iter().fold(Transaction::new(), |transaction, op| {
-                transaction.delete(op_key(*op))
-            });
+        for some in ops.chunks(MAX_OPERATIONS - 1) {
+            let marked = Transaction::new().put(&self.mark_key, json(&self.audit.head()));
+            let transaction = some
+                .iter()
+                .fold(marked, |transaction, op| transaction.delete(op_key(*op)));
             self.store
                 .commit(transaction)
                 .await
@@ -115,28 +141,22 @@ impl Inner {
         Ok(own)
     }
 
-    /// Stores the log's newest record if the store knows an older one.
+    /// Stores the log's newest record if the store knows an older one. A change that is under way can store an older one over
+    /// it, so it looks again until nobody did.
     pub(super) async fn mark(&self) -> Result<(), ChangeError> {
-        // In this order, so that a newer one is never replaced by an older one.
-        let known = self
-            .store
-            .get(&self.mark_key)
-            .await
-            .map_err(ChangeError::Store)?;
-        let mark = json(&self.audit.head());
-        let transaction = match known {
-            Some(known) if known.value == mark => return Ok(()),
-            Some(known) => Transaction::new().unchanged(&self.mark_key, known.revision),
-            None => Transaction::new().absent(&self.mark_key),
-        };
-        match self
-            .store
-            .commit(transaction.put(&self.mark_key, mark))
-            .await
-        {
-            // A change has just stored a newer one.
-            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
-            Err(e) => Err(ChangeError::Store(e)),
+        let head = self.audit.head();
+        loop {
+            let transaction = match self.known_mark().await? {
+                Some((mark, _)) if mark.seq >= head.seq => return Ok(()),
+                Some((_, revision)) => Transaction::new().unchanged(&self.mark_key, revision),
+                None => Transaction::new().absent(&self.mark_key),
+            };
+            let transaction = transaction.put(&self.mark_key, json(&head));
+            match self.store.commit(transaction).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(e) => return Err(ChangeError::Store(e)),
+            }
         }
     }
 }

@@ -58,6 +58,12 @@ pub(super) async fn audit(
     act: Act,
     _: v1::VerifyAuditRequest,
 ) -> Result<v1::VerifyAuditResponse, Failure> {
+    let Ok(_alone) = authority.verifying.try_lock() else {
+        return Err(Failure::Refused(
+            "the audit log is being checked for somebody already; try again when that is done"
+                .into(),
+        ));
+    };
     let report = authority.registry.verify_audit().await?;
     let subject = format!("authority/{}", authority.config.authority_id);
     let event = act

@@ -35,8 +35,8 @@ impl Embedded {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`], [`StoreError::InUse`], [`StoreError::Exposed`], [`StoreError::Corrupt`] or
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Missing`], [`StoreError::InUse`], [`StoreError::Exposed`], [`StoreError::Corrupt`],
+    /// [`StoreError::File`] or [`StoreError::Unavailable`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::start(DatabaseFile::open(path.as_ref())?)
     }
@@ -45,7 +45,7 @@ impl Embedded {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::File`] or [`StoreError::Unavailable`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::start(DatabaseFile::create(path.as_ref())?)
     }
@@ -57,7 +57,11 @@ impl Embedded {
             .name("store".into())
             .spawn({
                 let file = file.clone();
-                move || writer::run(&file, queue)
+                move || {
+                    let panicked = file.ended().clone().drop_guard();
+                    writer::run(&file, queue);
+                    panicked.disarm();
+                }
             })
             .map_err(unavailable)?;
         Ok(Self {
@@ -65,6 +69,11 @@ impl Embedded {
             jobs: Some(jobs),
             writer: Some(writer),
         })
+    }
+
+    /// Returns when the store can serve no longer: its disk failed, or its file is damaged.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.file.ended().clone().cancelled_owned()
     }
 
     async fn read<T: Send + 'static>(

@@ -28,7 +28,7 @@ use cattery_tests::{
 };
 use rand::RngExt as _;
 
-use crate::{block_on, say};
+use crate::{block_on, say_now};
 use model::{Model, Thing};
 use verifying::Verifying;
 
@@ -51,7 +51,7 @@ fn killed_at_random_points() -> Result<()> {
         Err(_) => 25,
     };
     let seed = seed()?;
-    say(&format!(
+    say_now(&format!(
         "authority killed {rounds} times, CATTERY_SEED={seed}"
     ));
     let began = Instant::now();
@@ -61,7 +61,7 @@ fn killed_at_random_points() -> Result<()> {
     block_on(async {
         prepare(&town, &known).await?;
         for round in 0..rounds {
-            one(&mut town, &known, seed, round)
+            one(&mut town, &known, &verifying, seed, round)
                 .await
                 .with_context(|| format!("round {round}, CATTERY_SEED={seed}"))?;
         }
@@ -69,8 +69,10 @@ fn killed_at_random_points() -> Result<()> {
     })?;
     let verified = verifying.stop()?;
     let model = lock(&known);
+    town.authority.kill()?;
     model.look_at_audit(&town.authority.dir)?;
-    say(&format!(
+    block_on(model.look_at_store(&town.authority.dir))?;
+    say_now(&format!(
         "{rounds} rounds in {:.1} s: {} acknowledged changes, {} in doubt ({} of these had happened), {} leases, {} join \
          tokens raced, {verified} tokens verified meanwhile and none refused",
         began.elapsed().as_secs_f64(),
@@ -97,7 +99,13 @@ async fn prepare(town: &Town, known: &Known) -> Result<()> {
     Ok(())
 }
 
-async fn one(town: &mut Town, known: &Known, seed: u64, round: u64) -> Result<()> {
+async fn one(
+    town: &mut Town,
+    known: &Known,
+    verifying: &Verifying,
+    seed: u64,
+    round: u64,
+) -> Result<()> {
     let operator = town.operator()?;
     let mut dice = generator(seed, round << 8);
     let race = Race::begin(&operator, known, round).await?;
@@ -126,6 +134,7 @@ async fn one(town: &mut Town, known: &Known, seed: u64, round: u64) -> Result<()
     }
     let winners = racing.await??;
 
+    verifying.goes_on().await?;
     town.authority.forget_logs()?;
     town.authority.start()?;
     let mut operator = town.operator()?;

@@ -7,6 +7,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use cattery_authority::{
+    init::STORE_FILE,
+    records::key,
+    store::{Embedded, list_all},
+};
 use cattery_proto::v1::{
     ListApiKeysRequest, ListGrantsRequest, ListServicesRequest, ListUsersRequest,
 };
@@ -252,6 +257,39 @@ impl Model {
             ensure!(count == 1, "lease {id} is {count} times in the audit log");
         }
         Ok(())
+    }
+
+    /// The store itself has what was acknowledged, and nothing that nobody asked for. The authority is down.
+    pub(super) async fn look_at_store(&self, authority: &Path) -> Result<()> {
+        let store = Embedded::open(authority.join(STORE_FILE))?;
+        let mut stored = BTreeSet::new();
+        for prefix in [key::SERVICES, key::USERS, key::API_KEYS, key::GRANTS] {
+            let entries = list_all(&store, prefix).await?;
+            stored.extend(entries.into_iter().map(|entry| entry.key));
+        }
+        for (thing, belief) in &self.things {
+            let is_there = stored.remove(&thing.key());
+            let Belief::Is(state) = belief else {
+                bail!("{thing:?} is still in doubt");
+            };
+            ensure!(
+                is_there == state.is_some(),
+                "{thing:?} is stored: {is_there}"
+            );
+        }
+        ensure!(stored.is_empty(), "nobody asked for {stored:?}");
+        Ok(())
+    }
+}
+
+impl Thing {
+    fn key(&self) -> String {
+        match self {
+            Self::Service(name) => key::service(name),
+            Self::User(name) => key::user(name),
+            Self::ApiKey(id) => format!("{}{id}", key::API_KEYS),
+            Self::Grant(principal, service) => key::grant(principal, service),
+        }
     }
 }
 

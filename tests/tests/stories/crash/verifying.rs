@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -12,36 +12,53 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use cattery_core::UserKey;
-use cattery_tests::{agent::FORWARD_AUTH, http, town::mint};
+use cattery_tests::{agent::FORWARD_AUTH, http, town::mint, wait};
 
 /// A thread that verifies through forward-auth.
 pub(super) struct Verifying {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<u64>>,
+    count: Arc<AtomicU64>,
+    thread: JoinHandle<Result<()>>,
 }
 
 impl Verifying {
     pub(super) fn start(agent: SocketAddr, key: UserKey) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
         let thread = thread::spawn(move || {
-            let mut count = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let bearer = format!("Bearer {}", mint(&key)?);
                 let headers = [("authorization", bearer.as_bytes())];
                 let answer = http::get(agent, FORWARD_AUTH, &headers)
-                    .with_context(|| format!("after {count} good answers"))?;
+                    .with_context(|| format!("after {counted:?} good answers"))?;
                 ensure!(
                     answer.status == 200,
-                    "after {count} good answers the agent said {answer:?}"
+                    "after {counted:?} good answers the agent said {answer:?}"
                 );
-                count += 1;
+                counted.fetch_add(1, Ordering::Relaxed);
                 // Leaves the cores to the authority: a rate, not a wait for anything.
                 thread::sleep(Duration::from_millis(5));
             }
-            Ok(count)
+            Ok(())
         });
-        Self { stop, thread }
+        Self {
+            stop,
+            count,
+            thread,
+        }
+    }
+
+    /// Waits for a few more good answers.
+    pub(super) async fn goes_on(&self) -> Result<()> {
+        let count = || self.count.load(Ordering::Relaxed);
+        let before = count();
+        wait::until_async("the agent verifies", || async {
+            ensure!(!self.thread.is_finished(), "the agent refused a token");
+            Ok((count() >= before + 3).then_some(()))
+        })
+        .await
     }
 
     /// How many were verified; none was refused.
@@ -49,6 +66,7 @@ impl Verifying {
         self.stop.store(true, Ordering::Relaxed);
         self.thread
             .join()
-            .map_err(|_| anyhow!("the verifying thread panicked"))?
+            .map_err(|_| anyhow!("the verifying thread panicked"))??;
+        Ok(self.count.load(Ordering::Relaxed))
     }
 }

@@ -1,0 +1,79 @@
+//! What is over leaves the store, a while later. Nothing else removes it.
+
+use super::Registry;
+use super::epochs::TOLD_FOR;
+use crate::failure::Failure;
+use crate::records::{AgentRecord, ApiKeyRecord, JoinTokenRecord, LeastVersionRecord, Record, key};
+use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction};
+
+const DAY: u64 = 24 * 3600;
+/// After its end a join token is of no use, not even for an answer that got lost.
+const JOIN_TOKEN: u64 = DAY;
+/// For so long the holder of an expired API key is told why it works no more.
+const EXPIRED_API_KEY: u64 = DAY;
+/// Revoked ones are shown for a month: someone may ask what became of theirs. The audit log has them for ever.
+const REVOKED_API_KEY: u64 = 30 * DAY;
+/// So that a machine that comes back after weeks is still told by its name.
+const AGENT: u64 = 30 * DAY;
+
+/// Records that one transaction removes: a check and a change for each.
+const BATCH: usize = MAX_OPERATIONS / 2;
+
+impl Registry {
+    /// Removes what is over at `now`. How many records that was.
+    pub(crate) async fn sweep(&self, now: u64) -> Result<usize, Failure> {
+        let past = |end: u64, kept: u64| end.saturating_add(kept) <= now;
+        let tokens = self.sweep_each(key::JOIN_TOKENS, |token: &JoinTokenRecord| {
+            past(token.expires_at, JOIN_TOKEN)
+        });
+        let api_keys = self.sweep_each(key::API_KEYS, |key: &ApiKeyRecord| {
+            match (key.revoked_at, key.expires_at) {
+                (Some(revoked), _) => past(revoked, REVOKED_API_KEY),
+                (None, Some(end)) => past(end, EXPIRED_API_KEY),
+                (None, None) => false,
+            }
+        });
+        let agents = self.sweep_each(key::AGENTS, |agent: &AgentRecord| {
+            past(agent.certificate_not_after, AGENT)
+        });
+        let least = self.sweep_each(key::LEAST_VERSIONS, |least: &LeastVersionRecord| {
+            past(least.raised_at, TOLD_FOR)
+        });
+        Ok(tokens.await? + api_keys.await? + agents.await? + least.await?)
+    }
+
+    async fn sweep_each<R: Record>(
+        &self,
+        prefix: &str,
+        is_over: impl Fn(&R) -> bool,
+    ) -> Result<usize, Failure> {
+        let mut removed = 0;
+        let mut after = None;
+        loop {
+            let page = self.page::<R>(prefix, after.as_deref(), MAX_PAGE).await?;
+            let over: Vec<_> = page
+                .iter()
+                .filter(|stored| is_over(&stored.record))
+                .collect();
+            for some in over.chunks(BATCH) {
+                let transaction = some.iter().fold(Transaction::new(), |transaction, stored| {
+                    transaction.rests_on(stored).delete(&stored.key)
+                });
+                match self.note(transaction).await {
+                    Ok(()) => removed += some.len(),
+                    // Somebody renewed one of them; the next sweep looks again.
+                    Err(Failure::Contended) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let last = page.len() < MAX_PAGE;
+            after = page.into_iter().next_back().map(|stored| stored.key);
+            if last {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
