@@ -8,32 +8,29 @@
 use std::{net::SocketAddr, path::Path};
 
 use anyhow::Context as _;
-use axum::{
-    Extension, Router,
-    extract::{ConnectInfo, Request},
-    middleware::map_request,
-    routing::get,
-};
-use cattery_sdk::verify::{Caller, SourceAddr, Verifier, VerifyLayer};
+use axum::{Extension, Router, extract::ConnectInfo, routing::get};
+use cattery_sdk::verify::{Caller, Verifier, VerifyLayer};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let mut args = std::env::args().skip(1);
     let (Some(service), Some(socket), Some(listen)) = (args.next(), args.next(), args.next())
     else {
         anyhow::bail!("usage: axum_service SERVICE AGENT_SOCKET LISTEN");
     };
     let verifier = Verifier::through_agent(&service, Path::new(&socket))?;
-    let verify = VerifyLayer::new(verifier).scope(|request| match request.uri.path() {
-        path if path.starts_with("/albums") => Some("photos.read".to_owned()),
-        _ => None,
-    });
-
-    // Layers run from the last to the first: the address is set before the token is verified.
-    let app = Router::new()
-        .route("/albums", get(greet))
-        .layer(verify)
-        .layer(map_request(set_source_addr));
+    let verify = VerifyLayer::new(verifier)
+        .scope(|request| match request.uri.path() {
+            path if path.starts_with("/albums") => Some("photos.read".to_owned()),
+            _ => None,
+        })
+        // This server is reached directly. Behind a proxy, the address would be the proxy's: leave this away.
+        .source_addr(|request| {
+            let from = request.extensions.get::<ConnectInfo<SocketAddr>>();
+            from.map(|ConnectInfo(from)| from.ip())
+        });
+    let app = Router::new().route("/albums", get(greet)).layer(verify);
 
     let listener = tokio::net::TcpListener::bind(&listen)
         .await
@@ -42,19 +39,11 @@ async fn main() -> anyhow::Result<()> {
         listener,
         app.into_make_service_with_connect_info::<SocketAddr>(),
     )
+    .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
     .await?;
     Ok(())
 }
 
 async fn greet(Extension(caller): Extension<Caller>) -> String {
     format!("hello, {}\n", caller.principal)
-}
-
-/// This server is reached directly. Behind a proxy, the address would be the proxy's, and must not be set from it.
-async fn set_source_addr(
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    mut request: Request,
-) -> Request {
-    request.extensions_mut().insert(SourceAddr(from.ip()));
-    request
 }

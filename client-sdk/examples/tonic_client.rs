@@ -6,6 +6,7 @@
 
 use std::io::Read as _;
 
+use anyhow::Context as _;
 use cattery_sdk::{
     Client, ConnectOptions, Credentials,
     portable::ApiKey,
@@ -32,12 +33,14 @@ async fn main() -> anyhow::Result<()> {
 
     // Each token is good for one path at one authority, which the channel adds behind the layer.
     let uri: Uri = uri.parse()?;
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let authority = uri
+        .authority()
+        .context("the URI names no server: http://HOST:PORT")?;
     let signer = Signer::new(client, service)
         .bound_to_request()
-        .authority(authority);
+        .authority(authority.as_str());
     let channel = ServiceBuilder::new()
-        .layer(SignLayer::new(signer))
+        .layer(SignLayer::new(signer).replay_buffered(64 * 1024))
         .service(Endpoint::from(uri.clone()).connect().await?);
 
     let answer = HealthClient::new(channel)

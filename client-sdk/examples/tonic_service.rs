@@ -16,6 +16,7 @@ use tonic_health::pb::{
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let mut args = std::env::args().skip(1);
     let (Some(service), Some(socket), Some(listen)) = (args.next(), args.next(), args.next())
     else {
@@ -26,7 +27,9 @@ async fn main() -> anyhow::Result<()> {
     Server::builder()
         .layer(VerifyLayer::new(verifier))
         .add_service(HealthServer::new(Greeter))
-        .serve(listen.parse()?)
+        .serve_with_shutdown(listen.parse()?, async {
+            drop(tokio::signal::ctrl_c().await);
+        })
         .await?;
     Ok(())
 }

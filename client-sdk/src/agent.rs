@@ -54,3 +54,26 @@ pub(crate) fn explain(socket: &Path, status: &Status) -> String {
         _ => format!("the agent at {at} refused: {}", status.message()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(status: &Status) -> String {
+        explain(Path::new("/run/a.sock"), status)
+    }
+
+    #[test]
+    fn whose_fault_it_is_shows_in_the_line() {
+        let late = Status::from_error(Box::new(tonic::TimeoutExpired(())));
+        assert_eq!(late.code(), Code::Cancelled);
+        assert!(line(&late).contains("did not answer in time"));
+        let gone = tonic::ConnectError(std::io::Error::other("gone").into());
+        let nobody = Status::from_error(Box::new(gone));
+        assert!(line(&nobody).contains("no agent answers"));
+        let not_now = line(&Status::unavailable("no authority answers"));
+        assert!(not_now.contains("cannot do it now: no authority"));
+        let no = line(&Status::permission_denied("not this user"));
+        assert!(no.contains("refused: not this user"));
+    }
+}

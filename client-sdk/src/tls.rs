@@ -29,13 +29,17 @@ pub enum Trust {
     Bundle(Vec<Vec<u8>>),
 }
 
-/// A client certificate and its key.
-#[derive(Clone)]
+/// A client certificate and its key. A secret: nothing comes out again, and the key is wiped on drop.
 pub struct Identity {
-    /// DER.
-    pub certificate: Vec<u8>,
-    /// PKCS #8 DER. A secret.
-    pub key: Zeroizing<Vec<u8>>,
+    certificate: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl Identity {
+    /// A certificate, DER, and its key, PKCS #8 DER.
+    pub fn new(certificate: Vec<u8>, key: Zeroizing<Vec<u8>>) -> Self {
+        Self { certificate, key }
+    }
 }
 
 /// The server's chain holds no CA certificate with the expected fingerprint.

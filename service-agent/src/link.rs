@@ -156,10 +156,7 @@ impl Link {
 
 impl Session {
     fn new(key: &KeyPair, enrolled: Enrolled) -> Result<Self, LinkError> {
-        let identity = Identity {
-            certificate: enrolled.certificate.clone(),
-            key: key.pkcs8(),
-        };
+        let identity = Identity::new(enrolled.certificate.clone(), key.pkcs8());
         let trust = Trust::Bundle(enrolled.cluster.trust_bundle.clone());
         let addresses = enrolled.cluster.addresses.clone();
         let connector = Connector::new(addresses, &trust, Some(&identity))?;

@@ -51,10 +51,10 @@ impl Operator {
             .iter()
             .map(|text| Ok(STANDARD.decode(text)?))
             .collect::<Result<_>>()?;
-        let identity = Identity {
-            certificate: STANDARD.decode(string(&file["certificate"])?)?,
-            key: STANDARD.decode(string(&file["private_key"])?)?.into(),
-        };
+        let identity = Identity::new(
+            STANDARD.decode(string(&file["certificate"])?)?,
+            STANDARD.decode(string(&file["private_key"])?)?.into(),
+        );
         let trust = Trust::Bundle(bundle);
         let connector = Connector::new(addresses, &trust, Some(&identity))?;
         Ok(Self {

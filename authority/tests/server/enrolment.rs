@@ -82,10 +82,7 @@ async fn a_certificate_renews_and_the_old_one_serves_until_the_new_one_is_used()
             assert_eq!(identity.device_id, agent.identity.device_id);
             assert_eq!(identity.subject, "service/photos");
             assert!(identity.not_after > now() + 2 * 24 * 3600);
-            Client {
-                certificate: identity.certificate,
-                key: key.pkcs8(),
-            }
+            Client::new(identity.certificate, key.pkcs8())
         })
     };
     let lost = renew(&agent.client).await.unwrap();

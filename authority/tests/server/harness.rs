@@ -80,10 +80,7 @@ impl Cluster {
         Self {
             dir,
             running: None,
-            root: Client {
-                certificate: operator.certificate,
-                key: key.pkcs8(),
-            },
+            root: Client::new(operator.certificate, key.pkcs8()),
             bundle: operator.cluster.unwrap().trust_bundle,
         }
     }
@@ -197,10 +194,7 @@ impl Cluster {
         let answer = EnrollmentClient::new(channel).enroll(request).await?;
         let identity = answer.into_inner().identity.unwrap();
         Ok(Enrolled {
-            client: Client {
-                certificate: identity.certificate.clone(),
-                key: key.pkcs8(),
-            },
+            client: Client::new(identity.certificate.clone(), key.pkcs8()),
             identity,
         })
     }

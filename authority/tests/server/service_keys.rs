@@ -84,10 +84,8 @@ async fn a_hand_out_is_audited_once_and_polls_are_not() {
     let channel = cluster.channel(Some(&agent.client));
     let mut calls = enrollment_client::EnrollmentClient::new(channel);
     let renewed = calls.renew_certificate(request).await.unwrap();
-    let renewed = Client {
-        certificate: renewed.into_inner().identity.unwrap().certificate,
-        key: key.pkcs8(),
-    };
+    let certificate = renewed.into_inner().identity.unwrap().certificate;
+    let renewed = Client::new(certificate, key.pkcs8());
     for _ in 0..3 {
         cluster.service_keys(&renewed).await.unwrap();
     }

@@ -7,9 +7,10 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     Cluster, Credentials, Health, MintError, MintOptions, Token,
+    clock::unix_now,
     renew::{self, Fetch},
     snapshot::Fetched,
-    source::{Source, unix_now},
+    source::Source,
     state::State,
 };
 use crate::{connect::ConnectorError, tls::Identity};

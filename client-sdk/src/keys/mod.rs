@@ -2,6 +2,7 @@
 
 mod alarm;
 mod client;
+mod clock;
 mod cluster;
 mod fetch;
 mod health;
@@ -10,11 +11,12 @@ mod renew;
 mod snapshot;
 mod source;
 mod state;
+mod through_agent;
 
 pub use client::{Client, ConnectError, ConnectOptions, ReplaceIdentityError};
+pub(crate) use clock::unix_now;
 pub use cluster::Cluster;
 pub use fetch::{Auth, FetchError, IssuedKeys, KeyRefusal, fetch_user_keys};
 pub use health::{Failing, Health};
 pub use mint::{MintError, MintOptions, Token};
 pub use source::Credentials;
-pub(crate) use source::unix_now;

@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::{
+    clock::unix_now,
     health::{Failing, Health},
     snapshot::{Fetched, Snapshot},
-    source::unix_now,
 };
 
 /// How long a refused request waits for a new key.

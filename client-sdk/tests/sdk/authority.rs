@@ -162,10 +162,10 @@ impl Authority {
     pub(crate) fn identity(&self) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().signed_by(&key, &self.issuer);
-        Identity {
-            certificate: certificate.unwrap().der().to_vec(),
-            key: Zeroizing::new(key.serialize_der()),
-        }
+        Identity::new(
+            certificate.unwrap().der().to_vec(),
+            Zeroizing::new(key.serialize_der()),
+        )
     }
 
     /// Nothing listens any more, and no connection is left.

@@ -1,6 +1,6 @@
 //! The layers round a real tonic server and client.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::atomic::Ordering};
 
 use cattery_sdk::{
     MintOptions,
@@ -10,6 +10,7 @@ use cattery_sdk::{
 use tokio::net::TcpListener;
 use tonic::{
     Code,
+    service::Interceptor as _,
     transport::{Channel, Endpoint, Server},
 };
 use tonic_health::{
@@ -78,4 +79,51 @@ async fn calls_are_signed_and_refusals_are_statuses() {
     agent.stop().await;
     let status = bearer.check(check).await.err().unwrap();
     assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_unary_call_is_tried_once_more_with_newer_keys() {
+    let authority = Authority::start().await;
+    let agent = Agent::start();
+    let client = connect(&authority).await;
+    let address = serve(&agent).await;
+    agent.knobs.epoch.store(2, Ordering::SeqCst);
+    authority.knobs.epoch.store(2, Ordering::SeqCst);
+
+    let layer = SignLayer::new(Signer::new(client, "photos"));
+    let again = layer.clone().replay_buffered(4096).layer(channel(address));
+    let check = HealthCheckRequest {
+        service: String::new(),
+    };
+    HealthClient::new(again).check(check.clone()).await.unwrap();
+    assert_eq!(authority.knobs.calls.load(Ordering::SeqCst), 2);
+
+    agent.knobs.epoch.store(3, Ordering::SeqCst);
+    let once = layer.layer(channel(address));
+    let status = HealthClient::new(once).check(check).await.err().unwrap();
+    assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn what_an_interceptor_cannot_sign_says_whose_fault_it_is() {
+    let authority = Authority::start().await;
+    authority.knobs.lease_seconds.store(0, Ordering::SeqCst);
+    let ended = Signer::new(connect(&authority).await, "photos");
+    let other = Authority::start().await;
+    let client = connect(&other).await;
+    let signer = Signer::new(client.clone(), "photos");
+    let bad = MintOptions {
+        claims: vec![0; 10_000],
+        ..MintOptions::default()
+    };
+    for (signer, code) in [
+        (ended, Code::Unavailable),
+        (Signer::new(client, "mail"), Code::Unauthenticated),
+        (signer.clone().options(bad), Code::Internal),
+        (signer.bound_to_request(), Code::Internal),
+    ] {
+        let refused = SignInterceptor::new(signer).call(tonic::Request::new(()));
+        let status = refused.err().unwrap();
+        assert_eq!(status.code(), code, "{status}");
+    }
 }

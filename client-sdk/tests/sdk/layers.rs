@@ -4,10 +4,12 @@ use std::{convert::Infallible, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use cattery_sdk::{
-    Client, MintOptions,
+    Client, ConnectOptions, Credentials, MintOptions,
     body::BodySha256,
     sign::{SignLayer, Signer},
-    verify::{Caller, DigestBodyLayer, Verifier, VerifyLayer},
+    verify::{
+        Caller, ClientCertSha256, DigestBodyLayer, RequestFacts, SourceAddr, Verifier, VerifyLayer,
+    },
 };
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::Full;
@@ -51,6 +53,13 @@ fn bearer(token: &str) -> Request<Body> {
     request
 }
 
+fn grpc(token: &str) -> Request<Body> {
+    let mut request = bearer(token);
+    let kind = "application/grpc+proto".parse().unwrap();
+    request.headers_mut().insert("content-type", kind);
+    request
+}
+
 async fn answer(upstream: &Upstream, request: Request<Body>) -> (u16, String) {
     let response = upstream.clone().oneshot(request).await.unwrap();
     let challenge = response.headers().get("www-authenticate");
@@ -66,7 +75,7 @@ fn with_caveat(text: &str) -> MintOptions {
 }
 
 struct World {
-    authority: Authority,
+    _authority: Authority,
     agent: Agent,
     client: Client,
 }
@@ -77,7 +86,7 @@ impl World {
         let client = connect(&authority).await;
         Self {
             client,
-            authority,
+            _authority: authority,
             agent: Agent::start(),
         }
     }
@@ -179,10 +188,7 @@ async fn refusals_say_the_code_and_no_more() {
         let (status, challenge) = answer(&upstream, twice).await;
         assert!(status == 401 && challenge.contains("malformed"));
 
-        let mut grpc = bearer(&tampered);
-        let kind = "application/grpc".parse().unwrap();
-        grpc.headers_mut().insert("content-type", kind);
-        let response = upstream.clone().oneshot(grpc).await.unwrap();
+        let response = upstream.clone().oneshot(grpc(&tampered)).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "16");
         assert_eq!(response.headers()["grpc-message"], "bad_tag");
@@ -226,10 +232,10 @@ async fn a_token_can_be_bound_to_a_body() {
         let mut other = post("dog.jpg");
         *other.headers_mut() = signed.headers().clone();
         assert_eq!(answer(&upstream, other).await.0, 403);
-        assert_eq!(
-            answer(&upstream, post("a body that is too long")).await.0,
-            413
-        );
+        let mut long = post("a body that is too long");
+        assert_eq!(answer(&upstream, long.clone()).await.0, 401); // nobody reads it
+        *long.headers_mut() = signed.headers().clone();
+        assert_eq!(answer(&upstream, long).await.0, 413);
     }
 }
 
@@ -278,24 +284,110 @@ async fn without_an_agent_nobody_can_tell() {
 }
 
 #[tokio::test]
-async fn a_retired_epoch_is_fetched_anew_and_tried_once_more() {
+async fn single_use_is_an_option_of_minting() {
     let world = World::start().await;
-    let through = Verifier::through_agent("photos", &world.agent.socket).unwrap();
-    let upstream = upstream(&VerifyLayer::new(through));
-    world.agent.knobs.epoch.store(2, Ordering::SeqCst);
-    world.authority.knobs.epoch.store(2, Ordering::SeqCst);
-
-    let once = SignLayer::new(world.signer()).layer(upstream.clone());
-    let again = SignLayer::new(world.signer())
-        .replay_cloned()
-        .layer(upstream);
-    let calls: Vec<_> = (0..20)
-        .map(|_| tokio::spawn(again.clone().oneshot(get("/albums"))))
-        .collect();
-    for call in calls {
-        assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
+    let once = MintOptions {
+        single_use: true,
+        ..MintOptions::default()
+    };
+    let options = ConnectOptions {
+        services: vec!["photos".into()],
+        lease: None,
+    };
+    let credentials = Credentials::Agent {
+        socket: world.agent.socket.clone(),
+    };
+    let of_agent = Client::connect(credentials, options).await.unwrap();
+    for client in [&world.client, &of_agent] {
+        for upstream in world.upstreams().await {
+            for _ in 0..2 {
+                let token = client.mint("photos", &once).unwrap();
+                assert_eq!(answer(&upstream, bearer(&token)).await.0, 200);
+                assert_eq!(answer(&upstream, bearer(&token)).await.0, 401);
+            }
+        }
     }
-    assert_eq!(world.authority.knobs.calls.load(Ordering::SeqCst), 2);
-    let response = once.oneshot(get("/albums")).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
+    world.agent.knobs.used.full.store(true, Ordering::SeqCst);
+    let token = world.client.mint("photos", &once).unwrap();
+    for upstream in world.upstreams().await {
+        let (status, challenge) = answer(&upstream, bearer(&token)).await;
+        assert!(
+            status == 503 && challenge.contains("replay_full"),
+            "{challenge}"
+        );
+        let response = upstream.oneshot(grpc(&token)).await.unwrap();
+        assert_eq!(response.headers()["grpc-status"], "14");
+        assert_eq!(response.headers()["grpc-message"], "replay_full");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+    }
+}
+
+#[tokio::test]
+async fn no_agent_is_asked_about_what_is_too_long_to_be_a_token() {
+    let world = World::start().await;
+    let [through, _] = world.upstreams().await;
+    let endless = format!("cat1_{}", "A".repeat(60_000));
+    let (status, challenge) = answer(&through, bearer(&endless)).await;
+    assert!(status == 401 && challenge.contains("malformed"));
+    assert_eq!(world.agent.knobs.verified.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn address_and_certificate_are_what_the_server_says() {
+    let world = World::start().await;
+    let by_address = world
+        .client
+        .mint("photos", &with_caveat("addr=192.0.2.0/24"))
+        .unwrap();
+    let cert = format!("cert={}", "07".repeat(32));
+    let by_cert = world.client.mint("photos", &with_caveat(&cert)).unwrap();
+    let through = Verifier::through_agent("photos", &world.agent.socket).unwrap();
+    let inside = Verifier::in_process("photos", &world.agent.socket).await;
+    for verifier in [through, inside.unwrap()] {
+        let silent = upstream(&VerifyLayer::new(verifier.clone()));
+        let told = upstream(
+            &VerifyLayer::new(verifier)
+                .source_addr(|parts| parts.headers.get("from-test")?.to_str().ok()?.parse().ok())
+                .client_cert(|_| Some([7; 32])),
+        );
+        let near = "192.0.2.7";
+        let mut request = bearer(&by_address);
+        assert_eq!(answer(&silent, request.clone()).await.0, 403);
+        let address = SourceAddr(near.parse().unwrap());
+        request.extensions_mut().insert(address);
+        assert_eq!(answer(&silent, request.clone()).await.0, 200);
+        // What the layer is told counts alone.
+        assert_eq!(answer(&told, request.clone()).await.0, 403);
+        request
+            .headers_mut()
+            .insert("from-test", near.parse().unwrap());
+        assert_eq!(answer(&told, request).await.0, 200);
+
+        let mut request = bearer(&by_cert);
+        assert_eq!(answer(&silent, request.clone()).await.0, 403);
+        assert_eq!(answer(&told, request.clone()).await.0, 200);
+        request.extensions_mut().insert(ClientCertSha256([7; 32]));
+        assert_eq!(answer(&silent, request).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_verifier_can_be_asked_without_a_layer() {
+    let world = World::start().await;
+    let token = world
+        .client
+        .mint("photos", &with_caveat("scope=photos.read"))
+        .unwrap();
+    let verifier = Verifier::in_process("photos", &world.agent.socket).await;
+    let verifier = verifier.unwrap();
+    let facts = RequestFacts {
+        scope: Some("photos.read"),
+        ..RequestFacts::default()
+    };
+    let caller = verifier.verify(&token, &facts).await.unwrap();
+    assert_eq!(caller.scopes.as_deref(), Some(&["photos.read".into()][..]));
+    let refusal = verifier.verify(&token, &RequestFacts::default()).await;
+    let refusal = refusal.unwrap_err();
+    assert_eq!(refusal.code(), "caveat_failed");
+    assert_eq!(refusal.http_status(), 403);
 }

@@ -8,4 +8,5 @@ mod client;
 mod grpc;
 mod layers;
 mod logs;
+mod retries;
 mod wire;

@@ -163,10 +163,8 @@ impl OperatorFile {
     /// The certificate and its key, for TLS.
     pub(crate) fn identity(&self) -> anyhow::Result<tls::Identity> {
         let certificate = STANDARD.decode(&self.certificate).ok();
-        Ok(tls::Identity {
-            certificate: certificate.context("the stored certificate is damaged: log in again")?,
-            key: self.private_key.bytes()?,
-        })
+        let certificate = certificate.context("the stored certificate is damaged: log in again")?;
+        Ok(tls::Identity::new(certificate, self.private_key.bytes()?))
     }
 }
 
