@@ -111,8 +111,13 @@ impl Connector {
             ),
             // A status of this side's own making: an authority's has no source.
             (_, None) if std::error::Error::source(status).is_some() => format!(
-                "the connection to the authority at {} broke: is it restarting?",
-                self.shared.addresses.join(", ")
+                "the connection to the authority at {} broke: is it restarting{}?",
+                self.shared.addresses.join(", "),
+                if self.shared.has_identity {
+                    ", or does it refuse this client's certificate"
+                } else {
+                    ""
+                }
             ),
             _ => status.message().to_owned(),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -21,6 +22,9 @@ use crate::peer::{Peer, PeerCertificate};
 
 /// Longest handshake: a stranger who says nothing goes.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a refused client to hear why, and how much of what it sends is thrown away.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 64 * 1024;
 /// Pause after the system refused a connection (no file descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -110,6 +114,16 @@ async fn next(
     Ok((stream, address, [connection, handshake]))
 }
 
+/// Lets the alert arrive that says what is wrong: a stream that is closed with bytes unread is reset, and what was sent last
+/// goes with it. In TLS 1.3 a client has sent its first request by then.
+async fn linger(mut stream: TcpStream) {
+    let ended = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    let _ = timeout(LINGER, ended).await;
+}
+
 impl Door {
     async fn enter(
         &self,
@@ -119,7 +133,13 @@ impl Door {
     ) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(self.config.borrow().clone());
-        let stream = acceptor.accept(stream).await?;
+        let stream = match acceptor.accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                linger(stream).await;
+                return Err(error);
+            }
+        };
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates
             .and_then(<[_]>::first)

@@ -27,6 +27,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpSocket},
     sync::oneshot,
     task::JoinHandle,
@@ -186,8 +187,15 @@ async fn serve(
     let accepting = tokio::spawn(async move {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
-            if let Ok(stream) = acceptor.accept(tcp).await {
-                let _ = accepted.send(Ok::<_, std::io::Error>(stream)).await;
+            match acceptor.accept(tcp).into_fallible().await {
+                Ok(stream) => {
+                    let _ = accepted.send(Ok::<_, std::io::Error>(stream)).await;
+                }
+                // As an authority does: closed with bytes unread, it would be reset, and the alert lost.
+                Err((_, mut tcp)) => {
+                    let _ = tcp.shutdown().await;
+                    let _ = tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await;
+                }
             }
         }
     });
