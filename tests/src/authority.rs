@@ -58,6 +58,21 @@ impl Authority {
         Ok(authority)
     }
 
+    /// The same, sealed with a passphrase; it starts, and waits for that.
+    ///
+    /// # Errors
+    /// Where init or the start fails.
+    pub fn sealed(folder: &Path, admin: &Cli, passphrase: &str) -> Result<Self> {
+        let args = ["--passphrase-file", "-"];
+        let mut authority = Self::init_at(folder, admin, ports::free()?, &args, passphrase)?;
+        authority.spawn()?;
+        let socket = authority.dir.join("authority.sock");
+        wait::until("the authority's socket", || {
+            Ok(socket.exists().then_some(()))
+        })?;
+        Ok(authority)
+    }
+
     /// Changes `authority.toml`.
     ///
     /// # Errors

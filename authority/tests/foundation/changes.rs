@@ -1,55 +1,19 @@
 //! Changes of the store and the log that goes with them: whatever fails in between, the two agree in the end.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cattery_authority::audit::{AuditError, ChangeError, Changes, log_path};
-use cattery_authority::store::{Entry, Revision, Store, StoreError, Transaction, list_all};
+use cattery_authority::audit::{ChangeError, log_path};
+use cattery_authority::store::{Store, StoreError, Transaction, list_all};
 use tempfile::TempDir;
 use tonic::async_trait;
 
-use crate::support::{
-    NOW_MS, child_dir, embedded, embedded_in, event, limit_files, open_audit, spawn_child,
-};
-
-const ID: &str = "authority-1";
-
-async fn start(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
-    start_in(dir.path(), store).await
-}
-
-async fn start_in(dir: &Path, store: Arc<dyn Store>) -> Changes {
-    let (audit, dangling) = open_audit(dir, ID);
-    let changes = Changes::new(store, audit, dangling);
-    changes.settle(NOW_MS).await.unwrap();
-    changes
-}
-
-fn unsettled(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
-    let (audit, dangling) = open_audit(dir.path(), ID);
-    Changes::new(store, audit, dangling)
-}
-
-fn put(key: &str) -> Transaction {
-    Transaction::new().absent(key).put(key, "value")
-}
-
-/// `intent`, `outcome done` and so on, in order.
-fn log(dir: &TempDir) -> Vec<String> {
-    let text = std::fs::read_to_string(log_path(dir.path(), ID)).unwrap();
-    text.lines()
-        .map(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", word("kind"), word("outcome"))
-                .trim()
-                .to_owned()
-        })
-        .collect()
-}
+use crate::faults::{Commits, Committed, Faulty, Through};
+use crate::logged::{ID, log, put, start, start_in};
+use crate::support::{NOW_MS, child_dir, embedded, embedded_in, event, limit_files, spawn_child};
 
 async fn ops(store: &Arc<dyn Store>) -> usize {
     list_all(&**store, "op/").await.unwrap().len()
@@ -103,71 +67,6 @@ async fn what_is_no_transaction_leaves_no_trace() {
     assert!(log(&dir).is_empty());
     let most = (0..61).fold(Transaction::new(), |t, i| t.put(format!("k/{i}"), ""));
     changes.apply(event("a"), most).await.unwrap();
-}
-
-/// A store that fails in a chosen way.
-struct Faulty {
-    inner: Arc<dyn Store>,
-    /// Commits take effect and then say that they are not known to have.
-    lose_answers: AtomicBool,
-    /// Commits of changes do nothing and say so; 0 is never.
-    refuse: AtomicU32,
-    /// Nothing is answered at all.
-    down: AtomicBool,
-    delay: Duration,
-}
-
-impl Faulty {
-    fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            lose_answers: AtomicBool::new(false),
-            refuse: AtomicU32::new(0),
-            down: AtomicBool::new(false),
-            delay: Duration::ZERO,
-        })
-    }
-
-    fn up(&self) -> Result<(), StoreError> {
-        match self.down.load(Ordering::SeqCst) {
-            true => Err(StoreError::Unavailable("down".into())),
-            false => Ok(()),
-        }
-    }
-}
-
-#[async_trait]
-impl Store for Faulty {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        self.up()?;
-        self.inner.get(key).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.up()?;
-        self.inner.list(prefix, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
-        tokio::time::sleep(self.delay).await;
-        self.up()?;
-        let refused = self
-            .refuse
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        if refused.is_ok() {
-            return Err(StoreError::Unavailable("refused".into()));
-        }
-        let result = self.inner.commit(transaction).await;
-        if self.lose_answers.swap(false, Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("the answer got lost".into()));
-        }
-        result
-    }
 }
 
 #[tokio::test]
@@ -236,38 +135,28 @@ async fn a_change_that_was_given_up_never_happens_later() {
     let real = embedded(&dir);
     // Keeps the first commit of a change and lets it loose later, as a network can.
     struct Late {
-        inner: Arc<dyn Store>,
-        kept: std::sync::Mutex<Option<Transaction>>,
+        kept: Mutex<Option<Transaction>>,
         armed: AtomicBool,
     }
     #[async_trait]
-    impl Store for Late {
-        async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-            self.inner.get(key).await
-        }
-        async fn list(
-            &self,
-            prefix: &str,
-            after: Option<&str>,
-            limit: usize,
-        ) -> Result<Vec<Entry>, StoreError> {
-            self.inner.list(prefix, after, limit).await
-        }
-        async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
+    impl Commits for Late {
+        async fn commit(&self, inner: &dyn Store, changes: Transaction) -> Committed {
             if self.armed.swap(false, Ordering::SeqCst) {
-                *self.kept.lock().unwrap() = Some(transaction);
+                *self.kept.lock().unwrap() = Some(changes);
                 return Err(StoreError::Unavailable("timed out".into()));
             }
-            self.inner.commit(transaction).await
+            inner.commit(changes).await
         }
     }
-    let late = Arc::new(Late {
-        inner: real.clone(),
-        kept: Default::default(),
-        armed: AtomicBool::new(false),
-    });
+    let late = Through::new(
+        real.clone(),
+        Late {
+            kept: Mutex::default(),
+            armed: AtomicBool::new(false),
+        },
+    );
     let changes = start(&dir, late.clone()).await;
-    late.armed.store(true, Ordering::SeqCst);
+    late.commits.armed.store(true, Ordering::SeqCst);
     assert!(changes.apply(event("a"), put("a")).await.is_err());
     for i in 0..20 {
         changes
@@ -275,7 +164,7 @@ async fn a_change_that_was_given_up_never_happens_later() {
             .await
             .unwrap();
     }
-    let kept = late.kept.lock().unwrap().take().unwrap();
+    let kept = late.commits.kept.lock().unwrap().take().unwrap();
     assert!(matches!(
         real.commit(kept).await,
         Err(StoreError::Conflict { .. })
@@ -344,54 +233,6 @@ async fn a_request_that_goes_away_does_not_stop_its_change() {
     assert!(store.get("a").await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_log_that_lost_its_end_stops_the_start_until_the_loss_is_accepted() {
-    let dir = TempDir::new().unwrap();
-    let store = embedded(&dir);
-    let changes = start(&dir, store.clone()).await;
-    for i in 0..3 {
-        changes
-            .apply(event("a"), put(&format!("a/{i}")))
-            .await
-            .unwrap();
-    }
-    drop(changes);
-    let path = log_path(dir.path(), ID);
-    let text = std::fs::read_to_string(&path).unwrap();
-    for lines in [0, 2, 4] {
-        let kept: String = text
-            .lines()
-            .take(lines)
-            .map(|line| format!("{line}\n"))
-            .collect();
-        std::fs::write(&path, kept).unwrap();
-        let error = unsettled(&dir, store.clone())
-            .settle(NOW_MS)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, ChangeError::Audit(AuditError::Broken { .. })),
-            "{lines}: {error}"
-        );
-        assert!(
-            error.to_string().contains("its end was cut off"),
-            "{lines}: {error}"
-        );
-    }
-    std::fs::remove_file(&path).unwrap();
-    let changes = unsettled(&dir, store.clone());
-    changes.settle_accepting_loss(NOW_MS).await.unwrap();
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(
-        text.contains("audit_loss_accepted") && text.contains("the store knows of record 5"),
-        "{text}"
-    );
-    drop(changes);
-    let changes = start(&dir, store.clone()).await;
-    changes.apply(event("b"), put("b")).await.unwrap();
-    assert!(changes.verify().await.unwrap().intact);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_changes_at_once() {
     let dir = TempDir::new().unwrap();
@@ -430,59 +271,16 @@ async fn many_changes_at_once() {
     start(&dir, store).await;
 }
 
-#[tokio::test]
-async fn records_that_are_no_changes_are_missed_after_a_mark() {
-    let dir = TempDir::new().unwrap();
-    let store = embedded(&dir);
-    let changes = start(&dir, store.clone()).await;
-    changes.mark(NOW_MS).await.unwrap();
-    let revision = changes.apply(event("a"), put("a")).await.unwrap();
-    for _ in 0..3 {
-        changes.audit().append(event("keys")).await.unwrap();
-    }
-    changes.mark(NOW_MS).await.unwrap();
-    changes.mark(NOW_MS).await.unwrap();
-    assert_eq!(
-        store.commit(Transaction::new()).await.unwrap(),
-        revision + 1,
-        "no more than one write"
-    );
-    drop(changes);
-    let path = log_path(dir.path(), ID);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let cut = text.trim_end().rfind('\n').unwrap() + 1;
-    std::fs::write(&path, &text[..cut]).unwrap();
-    let error = unsettled(&dir, store).settle(NOW_MS).await.unwrap_err();
-    assert!(
-        error.to_string().contains("the store knows of record 5"),
-        "{error}"
-    );
-}
-
-/// A store beside which the disk fills up, once a change is in it: the limit on the size of files stands in for it.
+/// Once a change is in the store, the disk fills up: the limit on the size of files stands in for it.
 struct Filling {
-    inner: Arc<dyn Store>,
-    log: std::path::PathBuf,
+    log: PathBuf,
     armed: AtomicBool,
 }
 
 #[async_trait]
-impl Store for Filling {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list(prefix, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
-        let result = self.inner.commit(transaction).await;
+impl Commits for Filling {
+    async fn commit(&self, inner: &dyn Store, changes: Transaction) -> Committed {
+        let result = inner.commit(changes).await;
         if self.armed.swap(false, Ordering::SeqCst) {
             limit_files(Some(std::fs::metadata(&self.log).unwrap().len()));
         }
@@ -509,13 +307,13 @@ fn a_change_without_an_outcome_is_not_answered_as_done() {
 }
 
 async fn change_while_the_log_fills(dir: &Path) {
-    let store = Arc::new(Filling {
-        inner: embedded_in(dir),
+    let filling = Filling {
         log: log_path(dir, ID),
         armed: AtomicBool::new(false),
-    });
+    };
+    let store = Through::new(embedded_in(dir), filling);
     let changes = start_in(dir, store.clone()).await;
-    store.armed.store(true, Ordering::SeqCst);
+    store.commits.armed.store(true, Ordering::SeqCst);
     let error = changes.apply(event("a"), put("a")).await.unwrap_err();
     assert!(matches!(error, ChangeError::Unrecorded { .. }), "{error}");
     assert!(changes.apply(event("b"), put("b")).await.is_err());
@@ -524,120 +322,6 @@ async fn change_while_the_log_fills(dir: &Path) {
     assert!(store.get("b").await.unwrap().is_none());
     // Without another change.
     changes.mark(NOW_MS).await.unwrap();
-}
-
-/// A store in which, just before one commit, somebody else's older mark arrives.
-struct Outdated {
-    inner: Arc<dyn Store>,
-    older: std::sync::Mutex<Option<Vec<u8>>>,
-}
-
-#[async_trait]
-impl Store for Outdated {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list(prefix, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
-        let older = self.older.lock().unwrap().take();
-        if let Some(older) = older {
-            let put = Transaction::new().put(MARK, older);
-            self.inner.commit(put).await?;
-        }
-        self.inner.commit(transaction).await
-    }
-}
-
-const MARK: &str = "audit/authority-1";
-
-#[tokio::test]
-async fn a_mark_that_a_change_set_back_is_set_again() {
-    let dir = TempDir::new().unwrap();
-    let store = Arc::new(Outdated {
-        inner: embedded(&dir),
-        older: Default::default(),
-    });
-    let changes = start(&dir, store.clone()).await;
-    changes.apply(event("a"), put("a")).await.unwrap();
-    let older = store.get(MARK).await.unwrap().unwrap().value;
-    changes.audit().append(event("keys")).await.unwrap();
-    *store.older.lock().unwrap() = Some(older);
-    changes.mark(NOW_MS).await.unwrap();
-    let mark = store.get(MARK).await.unwrap().unwrap().value;
-    let head = serde_json::to_vec(&changes.audit().head()).unwrap();
-    assert_eq!(mark, head);
-}
-
-#[tokio::test]
-async fn what_a_start_settled_is_missed_if_it_is_cut_off() {
-    let dir = TempDir::new().unwrap();
-    let store = embedded(&dir);
-    let changes = start(&dir, store.clone()).await;
-    changes.apply(event("a"), put("a")).await.unwrap();
-    drop(changes);
-    let path = log_path(dir.path(), ID);
-    // The outcome, as a crash takes it and then an intruder.
-    for what in ["a crash", "an intruder"] {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let cut = text.trim_end().rfind('\n').unwrap() + 1;
-        std::fs::write(&path, &text[..cut]).unwrap();
-        let changes = unsettled(&dir, store.clone());
-        let settled = changes.settle(NOW_MS).await;
-        assert_eq!(settled.is_ok(), what == "a crash", "{what}");
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_is_older_than_its_log_is_refused() {
-    let dir = TempDir::new().unwrap();
-    let file = dir.path().join("store.redb");
-    let changes = start(&dir, embedded(&dir)).await;
-    changes.apply(event("a"), put("a")).await.unwrap();
-    drop(changes);
-    let old = std::fs::read(&file).unwrap();
-    let changes = start(&dir, embedded(&dir)).await;
-    changes.apply(event("b"), put("b")).await.unwrap();
-    drop(changes);
-
-    std::fs::write(&file, old).unwrap();
-    let error = unsettled(&dir, embedded(&dir)).settle(NOW_MS).await;
-    let error = error.unwrap_err();
-    assert!(matches!(error, ChangeError::OldStore { .. }), "{error}");
-    assert!(error.to_string().contains("move it away"), "{error}");
-    // As it says.
-    let path = log_path(dir.path(), ID);
-    std::fs::rename(&path, dir.path().join("evidence")).unwrap();
-    let changes = unsettled(&dir, embedded(&dir));
-    assert!(changes.settle(NOW_MS).await.is_err());
-    changes.settle_accepting_loss(NOW_MS).await.unwrap();
-    drop(changes);
-    start(&dir, embedded(&dir)).await;
-}
-
-#[tokio::test]
-async fn another_authoritys_id_does_not_get_round_the_log() {
-    let dir = TempDir::new().unwrap();
-    let store = embedded(&dir);
-    let changes = start(&dir, store.clone()).await;
-    changes.expect_alone().await.unwrap();
-    changes.apply(event("a"), put("a")).await.unwrap();
-    changes.expect_alone().await.unwrap();
-    let (audit, dangling) = open_audit(dir.path(), "authority-2");
-    let other = Changes::new(store, audit, dangling);
-    let error = other.expect_alone().await.unwrap_err().to_string();
-    assert!(
-        error.contains("set authority_id = \"authority-1\""),
-        "{error}"
-    );
 }
 
 #[test]

@@ -4,7 +4,10 @@
 mod audit;
 mod ca;
 mod changes;
+mod faults;
 mod init;
+mod logged;
+mod marks;
 mod seal;
 mod store;
 mod store_conformance;

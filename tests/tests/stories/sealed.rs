@@ -9,7 +9,6 @@ use anyhow::{Result, ensure};
 use cattery_tests::{
     authority::Authority,
     cli::{Cli, one_clear_line},
-    ports,
     programs::Program,
     town::{self, Folder},
     wait,
@@ -21,16 +20,7 @@ const PASSPHRASE: &str = "correct horse battery staple 7";
 fn starts_sealed_and_serves_once_it_is_opened() -> Result<()> {
     let folder = Folder::new()?;
     let admin = Cli::new(folder.path(), "admin");
-    let mut authority = Authority::init_at(
-        folder.path(),
-        &admin,
-        ports::free()?,
-        &["--passphrase-file", "-"],
-        PASSPHRASE,
-    )?;
-    authority.spawn()?;
-    let socket = authority.dir.join("authority.sock");
-    wait::until("the authority.socket", || Ok(socket.exists().then_some(())))?;
+    let authority = Authority::sealed(folder.path(), &admin, PASSPHRASE)?;
     // It is alive and serves nobody.
     admin.refused(&["service", "list"], "", &["running"])?;
     let dir = authority.dir.to_string_lossy().into_owned();

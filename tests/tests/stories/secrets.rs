@@ -16,7 +16,7 @@ use cattery_tests::{
     authority::Authority,
     cli::Cli,
     dev::Dev,
-    http, ports,
+    http,
     process::Process,
     programs::Program,
     secrets::{Secret, find, forms},
@@ -148,21 +148,10 @@ fn no_passphrase_in_the_most_verbose_logs() -> Result<()> {
         options: vec!["-vvvv".to_owned()],
         ..Cli::new(folder.path(), "admin")
     };
-    let mut authority = Authority::init_at(
-        folder.path(),
-        &admin,
-        ports::free()?,
-        &["--passphrase-file", "-"],
-        PASSPHRASE,
-    )?;
+    let mut authority = Authority::sealed(folder.path(), &admin, PASSPHRASE)?;
     let file = folder.path().join("passphrase");
     fs::write(&file, PASSPHRASE)?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-    authority.spawn()?;
-    let socket = authority.dir.join("authority.sock");
-    wait::until("the authority's socket", || {
-        Ok(socket.exists().then_some(()))
-    })?;
     let dir = authority.dir.to_string_lossy().into_owned();
     for (text, works) in [("no such passphrase", false), (PASSPHRASE, true)] {
         let mut command = Program::Authority.command()?;
