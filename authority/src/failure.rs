@@ -175,11 +175,14 @@ impl Failure {
 fn of_store(error: &StoreError) -> Code {
     match error {
         StoreError::Conflict { .. } => Code::Aborted,
-        StoreError::Unavailable(_) | StoreError::InUse { .. } | StoreError::File { .. } => {
-            Code::Unavailable
-        }
+        StoreError::Unavailable(_)
+        | StoreError::Refused { .. }
+        | StoreError::SessionEnded
+        | StoreError::InUse { .. }
+        | StoreError::File { .. } => Code::Unavailable,
         StoreError::TooLarge { .. }
         | StoreError::Invalid(_)
+        | StoreError::Settings { .. }
         | StoreError::Missing { .. }
         | StoreError::Exposed { .. }
         | StoreError::Corrupt(_) => Code::Internal,

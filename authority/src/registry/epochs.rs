@@ -27,15 +27,14 @@ impl Registry {
     pub(crate) async fn active_epoch(&self) -> Result<EpochRecord, Failure> {
         let mut after = None;
         loop {
-            let page = self
+            let (page, more) = self
                 .page::<EpochRecord>(key::EPOCHS, after.as_deref(), PAGE)
                 .await?;
-            let last = page.len() < PAGE;
             after = page.last().map(|stored| stored.key.clone());
             let mut epochs = page.into_iter().map(|stored| stored.record);
             match epochs.find(|epoch| epoch.state == EpochState::Active) {
                 Some(active) => return Ok(active),
-                None if last => return Err(Failure::Broken("the store has no active epoch")),
+                None if !more => return Err(Failure::Broken("the store has no active epoch")),
                 None => {}
             }
         }

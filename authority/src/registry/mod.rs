@@ -76,15 +76,16 @@ impl Registry {
             .collect()
     }
 
-    /// The next records, at most `limit`, in the order of their keys.
+    /// The next records, at most `limit`, in the order of their keys, and whether there are more behind them.
     async fn page<R: Record>(
         &self,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Stored<R>>, Failure> {
+    ) -> Result<(Vec<Stored<R>>, bool), Failure> {
         let page = self.store.list(prefix, after, limit).await?;
-        page.into_iter().map(Stored::read).collect()
+        let records: Result<_, Failure> = page.entries.into_iter().map(Stored::read).collect();
+        Ok((records?, page.more))
     }
 
     /// Checks this authority's audit log from its first record to its last.

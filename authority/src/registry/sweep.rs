@@ -50,7 +50,7 @@ impl Registry {
         let mut removed = 0;
         let mut after = None;
         loop {
-            let page = self.page::<R>(prefix, after.as_deref(), MAX_PAGE).await?;
+            let (page, more) = self.page::<R>(prefix, after.as_deref(), MAX_PAGE).await?;
             let over: Vec<_> = page
                 .iter()
                 .filter(|stored| is_over(&stored.record))
@@ -66,9 +66,8 @@ impl Registry {
                     Err(error) => return Err(error),
                 }
             }
-            let last = page.len() < MAX_PAGE;
             after = page.into_iter().next_back().map(|stored| stored.key);
-            if last {
+            if !more {
                 return Ok(removed);
             }
         }

@@ -29,6 +29,28 @@ pub enum StoreError {
     #[error("not a transaction: {0}")]
     Invalid(&'static str),
 
+    /// The store does not do that now. Nothing happened.
+    #[error("the store refused: {what}; {remedy}")]
+    Refused {
+        /// What it said.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// The session that the transaction puts something in is over. Nothing happened.
+    #[error("the session in the store has ended: open another one")]
+    SessionEnded,
+
+    /// What the store is to be reached with is wrong.
+    #[error("{setting}: {problem}")]
+    Settings {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+
     /// There is no store at that place.
     #[error("there is no store at {}: run `cattery init` first, or correct the directory", path.display())]
     Missing {
@@ -71,6 +93,26 @@ pub enum StoreError {
     /// The store answered what it cannot have stored.
     #[error("the store is damaged: {0}; restore a backup")]
     Corrupt(String),
+}
+
+impl StoreError {
+    /// Whether it is certain that a transaction that failed with this did not happen, and never will.
+    #[must_use]
+    pub fn nothing_happened(&self) -> bool {
+        match self {
+            Self::Conflict { .. }
+            | Self::TooLarge { .. }
+            | Self::Invalid(_)
+            | Self::Refused { .. }
+            | Self::SessionEnded
+            | Self::Settings { .. }
+            | Self::Missing { .. }
+            | Self::InUse { .. }
+            | Self::Exposed { .. }
+            | Self::File { .. } => true,
+            Self::Unavailable(_) | Self::Corrupt(_) => false,
+        }
+    }
 }
 
 fn remedy(error: &io::Error) -> &'static str {

@@ -3,17 +3,26 @@
 //! Keys are paths (`service/photos`), values are bytes. Every change of the store has a [`Revision`] that only goes up; every
 //! entry knows the one of its last change, so a transaction can rest on what was read: compare, then write, all or nothing.
 
+mod boottime;
 mod embedded;
 mod error;
+mod session;
 mod transaction;
+mod watch;
+
+use std::time::Duration;
 
 use tonic::async_trait;
 
+pub use boottime::BootTime;
 pub use embedded::Embedded;
 pub use error::StoreError;
+pub use session::{Session, SessionId};
 pub use transaction::{Check, Operation, Transaction};
+pub use watch::{Change, Changes, Watch, WatchError, WatchSource};
 
-/// Counts the changes of a store, from 1. 0 is the empty store.
+/// Goes up with every transaction that changes something. 0 is before the first one. A store that others use too counts
+/// their changes as well.
 pub type Revision = u64;
 
 /// The longest key, bytes.
@@ -26,6 +35,8 @@ pub const MAX_OPERATIONS: usize = 64;
 pub const MAX_TRANSACTION: usize = 1024 * 1024;
 /// The most entries in one page of a list.
 pub const MAX_PAGE: usize = 1000;
+/// The most bytes of keys and values in one page, unless it has a single entry.
+pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// A key, its value, and when it last changed.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,9 +62,21 @@ impl std::fmt::Debug for Entry {
     }
 }
 
+/// Some entries in the order of their keys' bytes, as they all were at one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// As many as were asked for, or as fit.
+    pub entries: Vec<Entry>,
+    /// Whether there are more behind them.
+    pub more: bool,
+    /// The store's revision when they were read.
+    pub revision: Revision,
+}
+
 /// A store of paths and bytes with transactions.
 ///
-/// What was answered is durable, and every later call sees it. A future that is dropped may or may not have had its effect.
+/// What was answered is durable, and every later call sees it, whoever makes it: reads are linearizable. A future that is
+/// dropped may or may not have had its effect.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The entry at `key`, or `None`.
@@ -63,8 +86,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`], never `Conflict`.
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
-    /// Up to `limit` entries (at most [`MAX_PAGE`]) whose keys begin with `prefix` and come after the key `after`, in the
-    /// order of the keys' bytes. Fewer than that means that there are no more.
+    /// Up to `limit` entries (at most [`MAX_PAGE`], and [`MAX_PAGE_BYTES`]) whose keys begin with `prefix` and come after the
+    /// key `after`.
     ///
     /// # Errors
     ///
@@ -74,7 +97,7 @@ pub trait Store: Send + Sync + 'static {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Entry>, StoreError>;
+    ) -> Result<Page, StoreError>;
 
     /// Makes every change of the transaction if every check of it holds, as one step. Answers the store's revision after it.
     ///
@@ -82,8 +105,24 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// - [`StoreError::Conflict`]: a check did not hold; nothing was changed.
     /// - [`StoreError::TooLarge`], [`StoreError::Invalid`]: the transaction is not one; nothing was changed.
+    /// - [`StoreError::Refused`], [`StoreError::SessionEnded`]: nothing was changed.
     /// - [`StoreError::Unavailable`]: it is not known whether it happened.
     async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError>;
+
+    /// Tells all that changes below `prefix` after the revision `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`.
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, StoreError>;
+
+    /// Opens a session that ends `ttl` after this process was last able to renew it. etcd counts whole seconds, and takes no
+    /// less than a few of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`.
+    async fn open_session(&self, ttl: Duration) -> Result<Session, StoreError>;
 }
 
 /// Every entry whose key begins with `prefix`, page by page. Not one snapshot: entries can change between pages.
@@ -96,9 +135,8 @@ pub async fn list_all(store: &dyn Store, prefix: &str) -> Result<Vec<Entry>, Sto
     loop {
         let after = all.last().map(|entry| entry.key.clone());
         let page = store.list(prefix, after.as_deref(), MAX_PAGE).await?;
-        let last = page.len() < MAX_PAGE;
-        all.extend(page);
-        if last {
+        all.extend(page.entries);
+        if !page.more {
             return Ok(all);
         }
     }

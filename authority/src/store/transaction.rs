@@ -1,4 +1,4 @@
-use super::{MAX_KEY, MAX_OPERATIONS, MAX_TRANSACTION, MAX_VALUE, Revision, StoreError};
+use super::{MAX_KEY, MAX_OPERATIONS, MAX_TRANSACTION, MAX_VALUE, Revision, SessionId, StoreError};
 
 /// What has to hold, and what to change if all of it does.
 ///
@@ -29,8 +29,15 @@ pub enum Check {
 /// A change.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Stores a value at a key.
-    Put(String, Vec<u8>),
+    /// Stores a value.
+    Put {
+        /// Where.
+        key: String,
+        /// What.
+        value: Vec<u8>,
+        /// With whose end it vanishes.
+        session: Option<SessionId>,
+    },
     /// Removes a key; it need not be there.
     Delete(String),
 }
@@ -59,8 +66,27 @@ impl Transaction {
     /// Stores `value` at `key`.
     #[must_use]
     pub fn put(mut self, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        self.operations
-            .push(Operation::Put(key.into(), value.into()));
+        self.operations.push(Operation::Put {
+            key: key.into(),
+            value: value.into(),
+            session: None,
+        });
+        self
+    }
+
+    /// Stores `value` at `key` until `session` ends, or until something else is stored there.
+    #[must_use]
+    pub fn put_in_session(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<Vec<u8>>,
+        session: SessionId,
+    ) -> Self {
+        self.operations.push(Operation::Put {
+            key: key.into(),
+            value: value.into(),
+            session: Some(session),
+        });
         self
     }
 
@@ -110,6 +136,11 @@ impl Transaction {
         {
             check_key(key)?;
         }
+        if self.checks.iter().any(|check| check.revision() == Some(0)) {
+            return Err(StoreError::Invalid(
+                "it expects an entry of revision 0, and there is none",
+            ));
+        }
         changed.sort_unstable();
         if changed.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(StoreError::Invalid("it changes one key twice"));
@@ -133,6 +164,14 @@ impl Check {
         }
     }
 
+    /// The revision that it wants.
+    fn revision(&self) -> Option<Revision> {
+        match self {
+            Self::Absent(_) => None,
+            Self::Unchanged(_, revision) => Some(*revision),
+        }
+    }
+
     /// Whether it holds where the entry at its key last changed at `found`.
     #[must_use]
     pub fn holds(&self, found: Option<Revision>) -> bool {
@@ -148,7 +187,7 @@ impl Operation {
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
-            Self::Put(key, _) | Self::Delete(key) => key,
+            Self::Put { key, .. } | Self::Delete(key) => key,
         }
     }
 
@@ -156,7 +195,16 @@ impl Operation {
     #[must_use]
     pub fn value(&self) -> Option<&[u8]> {
         match self {
-            Self::Put(_, value) => Some(value),
+            Self::Put { value, .. } => Some(value),
+            Self::Delete(_) => None,
+        }
+    }
+
+    /// With whose end it vanishes.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Put { session, .. } => *session,
             Self::Delete(_) => None,
         }
     }

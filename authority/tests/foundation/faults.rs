@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use cattery_authority::store::{Entry, Revision, Store, StoreError, Transaction};
+use cattery_authority::store::{
+    Entry, Page, Revision, Session, Store, StoreError, Transaction, Watch,
+};
 use tonic::async_trait;
 
 pub(crate) type Committed = Result<Revision, StoreError>;
@@ -38,12 +40,20 @@ impl<C: Commits> Store for Through<C> {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Page, StoreError> {
         self.inner.list(prefix, after, limit).await
     }
 
     async fn commit(&self, transaction: Transaction) -> Committed {
         self.commits.commit(&*self.inner, transaction).await
+    }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, StoreError> {
+        self.inner.watch(prefix, after).await
+    }
+
+    async fn open_session(&self, ttl: Duration) -> Result<Session, StoreError> {
+        self.inner.open_session(ttl).await
     }
 }
 
@@ -90,7 +100,7 @@ impl Store for Faulty {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Page, StoreError> {
         self.up()?;
         self.inner.list(prefix, after, limit).await
     }
@@ -109,5 +119,14 @@ impl Store for Faulty {
             return Err(StoreError::Unavailable("the answer got lost".into()));
         }
         result
+    }
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, StoreError> {
+        self.up()?;
+        self.inner.watch(prefix, after).await
+    }
+
+    async fn open_session(&self, ttl: Duration) -> Result<Session, StoreError> {
+        self.up()?;
+        self.inner.open_session(ttl).await
     }
 }

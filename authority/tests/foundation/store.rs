@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
-use cattery_authority::store::{Embedded, Store, StoreError, Transaction, list_all};
+use cattery_authority::store::{Embedded, Store, StoreError, Transaction, WatchError, list_all};
 use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
@@ -42,6 +43,36 @@ async fn what_was_committed_is_there_after_opening_again() {
             .await
             .unwrap(),
         revision + 1
+    );
+}
+
+#[tokio::test]
+async fn sessions_end_when_it_is_opened_again() {
+    let dir = TempDir::new().unwrap();
+    let store = embedded(&dir);
+    let session = store.open_session(Duration::from_secs(60)).await.unwrap();
+    let put = Transaction::new()
+        .put("stays", "1")
+        .put_in_session("goes", "1", session.id());
+    let before = store.commit(put).await.unwrap();
+    // As where the process was killed.
+    let _never_dropped = std::mem::ManuallyDrop::new(session);
+    drop(store);
+    let store = embedded(&dir);
+    assert!(store.get("goes").await.unwrap().is_none());
+    assert!(store.get("stays").await.unwrap().is_some());
+    assert!(store.commit(Transaction::new()).await.unwrap() > before);
+    drop(store);
+    let store = embedded(&dir);
+    assert_eq!(
+        store.commit(Transaction::new()).await.unwrap(),
+        before + 1,
+        "nothing is left to remove"
+    );
+    let mut watch = store.watch("", before).await.unwrap();
+    assert!(
+        matches!(watch.next().await, Err(WatchError::Compacted)),
+        "what was before is forgotten"
     );
 }
 

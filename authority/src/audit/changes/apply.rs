@@ -45,9 +45,7 @@ impl Inner {
             Err(StoreError::Conflict { key }) => {
                 (Outcome::NotDone, Err(ChangeError::Conflict { key }))
             }
-            Err(e @ (StoreError::TooLarge { .. } | StoreError::Invalid(_))) => {
-                (Outcome::NotDone, Err(ChangeError::Store(e)))
-            }
+            Err(e) if e.nothing_happened() => (Outcome::NotDone, Err(ChangeError::Store(e))),
             Err(source) => match self.became(op).await {
                 Ok(Some(revision)) => (Outcome::SettledDone, Ok(revision)),
                 Ok(None) => (Outcome::SettledNotDone, Err(ChangeError::Store(source))),

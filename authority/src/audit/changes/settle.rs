@@ -98,7 +98,7 @@ impl Inner {
     pub(super) async fn expect_alone(&self) -> Result<(), ChangeError> {
         let marks = self.store.list(MARKS, None, 2).await;
         let marks = marks.map_err(ChangeError::Store)?;
-        match marks.iter().find(|mark| mark.key != self.mark_key) {
+        match marks.entries.iter().find(|mark| mark.key != self.mark_key) {
             None => Ok(()),
             Some(mark) => Err(ChangeError::OtherAuthority {
                 found: self.audit.authority_id().to_owned(),

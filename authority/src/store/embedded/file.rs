@@ -15,6 +15,8 @@ use super::super::StoreError;
 pub(super) const ENTRIES: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("entries");
 /// Numbers about the store as a whole.
 pub(super) const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+/// The session with whose end an entry vanishes.
+pub(super) const SESSIONS: TableDefinition<'_, &str, i64> = TableDefinition::new("sessions");
 /// The revision of the last change of all, in [`NUMBERS`].
 pub(super) const REVISION: &str = "revision";
 /// The layout of the tables, in [`NUMBERS`].
@@ -219,6 +221,7 @@ fn read_format(database: &Database) -> Result<Option<u64>, redb::Error> {
 fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(ENTRIES)?;
+    transaction.open_table(SESSIONS)?;
     transaction
         .open_table(NUMBERS)?
         .insert(FORMAT, FORMAT_VERSION)?;

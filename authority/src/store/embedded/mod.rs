@@ -1,33 +1,44 @@
 //! One file, one authority: the default.
 
+mod feed;
 mod file;
+mod sessions;
+mod write;
 mod writer;
 
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use redb::{Database, ReadableDatabase as _};
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tonic::async_trait;
 
-use file::{DatabaseFile, ENTRIES, unavailable};
-use writer::Job;
+use feed::{Feed, Follower};
+use file::{DatabaseFile, ENTRIES, NUMBERS, REVISION, unavailable};
+use writer::{Job, Writer};
 
+use super::session::Life;
 use super::transaction::check_key;
-use super::{Entry, MAX_PAGE, Revision, Store, StoreError, Transaction};
+use super::{
+    BootTime, Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Revision, Session, Store, StoreError,
+    Transaction, Watch,
+};
 
 /// Commits that may wait for the disk.
 const QUEUE: usize = 1024;
 
 /// The store of a cluster with one authority: one file (redb), written through to the disk before a commit answers.
 ///
-/// Commits that arrive while the disk is busy share the next write. One process at a time can have it open.
+/// Commits that arrive while the disk is busy share the next write. One process at a time can have it open, so a session ends
+/// with its process at the latest: what is left of it goes when the file is opened next. Watches are served from memory, and
+/// only what was committed since the file was opened.
 pub struct Embedded {
-    file: Arc<DatabaseFile>,
+    writer: Writer,
     jobs: Option<mpsc::Sender<Job>>,
-    writer: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
@@ -51,36 +62,41 @@ impl Embedded {
     }
 
     fn start(file: DatabaseFile) -> Result<Self, StoreError> {
-        let file = Arc::new(file);
+        let revision = file.with(write::clear_sessions)?;
+        let writer = Writer {
+            file: Arc::new(file),
+            sessions: Arc::default(),
+            feed: Feed::new(revision),
+        };
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn({
-                let file = file.clone();
+                let writer = writer.clone();
                 move || {
-                    let panicked = file.ended().clone().drop_guard();
-                    writer::run(&file, queue);
+                    let panicked = writer.file.ended().clone().drop_guard();
+                    writer.run(queue);
                     panicked.disarm();
                 }
             })
             .map_err(unavailable)?;
         Ok(Self {
-            file,
+            writer,
             jobs: Some(jobs),
-            writer: Some(writer),
+            thread: Some(thread),
         })
     }
 
     /// Returns when the store can serve no longer: its disk failed, or its file is damaged.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.file.ended().clone().cancelled_owned()
+        self.writer.file.ended().clone().cancelled_owned()
     }
 
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let file = self.file.clone();
+        let file = self.writer.file.clone();
         tokio::task::spawn_blocking(move || file.with(read))
             .await
             .map_err(unavailable)?
@@ -91,8 +107,8 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
@@ -115,26 +131,17 @@ impl Store for Embedded {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Page, StoreError> {
         let prefix = prefix.to_owned();
         let after = after
             .filter(|after| *after >= prefix.as_str())
             .map(str::to_owned);
         self.read(move |database| {
-            let entries = database.begin_read()?.open_table(ENTRIES)?;
             let from = match &after {
                 Some(after) => Bound::Excluded(after.as_str()),
                 None => Bound::Included(prefix.as_str()),
             };
-            let mut page = Vec::new();
-            for found in entries.range::<&str>((from, Bound::Unbounded))? {
-                let (key, value) = found?;
-                if page.len() >= limit.min(MAX_PAGE) || !key.value().starts_with(&prefix) {
-                    break;
-                }
-                page.push(entry(key.value(), value.value()));
-            }
-            Ok(page)
+            read_page(&database.begin_read()?, &prefix, from, limit.min(MAX_PAGE))
         })
         .await
     }
@@ -151,9 +158,64 @@ impl Store for Embedded {
         .map_err(|_| unavailable(ENDED))?;
         result.await.map_err(|_| unavailable(ENDED))?
     }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, StoreError> {
+        let (feed, ended) = (self.writer.feed.clone(), self.writer.file.ended().clone());
+        Ok(Watch::new(Follower::new(feed, ended, prefix, after)))
+    }
+
+    async fn open_session(&self, _: Duration) -> Result<Session, StoreError> {
+        let jobs = self.jobs.as_ref().ok_or_else(|| unavailable(ENDED))?;
+        let jobs = jobs.downgrade();
+        let sessions = self.writer.sessions.clone();
+        let id = sessions.open();
+        let life = Life::new(BootTime::NEVER, self.writer.file.ended().clone());
+        Ok(Session::new(id, life, move || {
+            sessions.end(id);
+            // Wakes the writer. Where the queue is full, it is awake.
+            let (answer, _) = oneshot::channel();
+            let wake = Job {
+                transaction: Transaction::new(),
+                answer,
+            };
+            let _ = jobs.upgrade().map(|jobs| jobs.try_send(wake));
+        }))
+    }
 }
 
 const ENDED: &str = "the thread that writes the store has ended; restart the authority";
+
+fn read_page(
+    read: &ReadTransaction,
+    prefix: &str,
+    from: Bound<&str>,
+    limit: usize,
+) -> Result<Page, redb::Error> {
+    let revision = read.open_table(NUMBERS)?.get(REVISION)?;
+    let mut page = Page {
+        entries: Vec::new(),
+        more: false,
+        revision: revision.map_or(0, |revision| revision.value()),
+    };
+    let mut bytes = 0;
+    for found in read
+        .open_table(ENTRIES)?
+        .range::<&str>((from, Bound::Unbounded))?
+    {
+        let (key, value) = found?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        bytes += key.value().len() + value.value().1.len();
+        let full = bytes > MAX_PAGE_BYTES && !page.entries.is_empty();
+        if full || page.entries.len() >= limit {
+            page.more = true;
+            break;
+        }
+        page.entries.push(entry(key.value(), value.value()));
+    }
+    Ok(page)
+}
 
 fn entry(key: &str, (revision, value): (u64, &[u8])) -> Entry {
     Entry {

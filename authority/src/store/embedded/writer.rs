@@ -1,10 +1,14 @@
-//! The one thread that writes the embedded store: transactions that wait are checked one after the other, and written together.
+//! The one thread that writes the embedded store: what waits for the disk shares the next write.
 
-use redb::{Database, ReadableTable as _};
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{Operation, Revision, StoreError, Transaction};
-use super::file::{DatabaseFile, ENTRIES, NUMBERS, REVISION, unavailable};
+use super::super::{Revision, StoreError, Transaction};
+use super::feed::Feed;
+use super::file::{DatabaseFile, unavailable};
+use super::sessions::Sessions;
+use super::write::{Decision, write};
 
 /// A transaction, and who waits for what becomes of it.
 pub(super) struct Job {
@@ -12,23 +16,43 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Result<Revision, StoreError>>,
 }
 
-/// What the checks of one transaction said. Told once everything before it is on the disk.
-type Decision = Result<Revision, String>;
-
 /// Transactions that share a write.
 const GROUP: usize = 64;
 
-/// Runs until every sender is gone and the queue is empty.
-pub(super) fn run(file: &DatabaseFile, mut queue: mpsc::Receiver<Job>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while let Some(job) = queue.blocking_recv() {
-        group.push(job);
-        while group.len() < GROUP {
-            let Ok(job) = queue.try_recv() else { break };
+/// What the thread works on.
+#[derive(Clone)]
+pub(super) struct Writer {
+    pub(super) file: Arc<DatabaseFile>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) feed: Arc<Feed>,
+}
+
+impl Writer {
+    /// Runs until every sender is gone and the queue is empty.
+    pub(super) fn run(&self, mut queue: mpsc::Receiver<Job>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while let Some(job) = queue.blocking_recv() {
             group.push(job);
+            while group.len() < GROUP {
+                let Ok(job) = queue.try_recv() else { break };
+                group.push(job);
+            }
+            let decided = self.write(&group);
+            answer(group.drain(..), decided);
         }
-        let decided = file.with(|database| write(database, &group));
-        answer(group.drain(..), decided);
+    }
+
+    fn write(&self, group: &[Job]) -> Result<Vec<Decision>, StoreError> {
+        let over = self.sessions.over();
+        let (decisions, published) = self.file.with(|database| {
+            let transactions = group.iter().map(|job| &job.transaction);
+            write(database, &over, transactions, |id| {
+                self.sessions.is_live(id)
+            })
+        })?;
+        self.sessions.forget(&over);
+        self.feed.publish(published);
+        Ok(decisions)
     }
 }
 
@@ -37,9 +61,7 @@ fn answer(group: impl Iterator<Item = Job>, decided: Result<Vec<Decision>, Store
         Ok(decisions) => {
             for (job, decision) in group.zip(decisions) {
                 // Whoever does not wait any more does not need to know.
-                let _ = job
-                    .answer
-                    .send(decision.map_err(|key| StoreError::Conflict { key }));
+                let _ = job.answer.send(decision.map_err(StoreError::from));
             }
         }
         Err(error) => {
@@ -56,50 +78,4 @@ fn answer(group: impl Iterator<Item = Job>, decided: Result<Vec<Decision>, Store
             }
         }
     }
-}
-
-fn write(database: &Database, group: &[Job]) -> Result<Vec<Decision>, redb::Error> {
-    let write = database.begin_write()?;
-    let mut decisions = Vec::with_capacity(group.len());
-    {
-        let mut entries = write.open_table(ENTRIES)?;
-        let mut numbers = write.open_table(NUMBERS)?;
-        let before = numbers
-            .get(REVISION)?
-            .map_or(0, |revision| revision.value());
-        let mut revision = before;
-        for Job { transaction, .. } in group {
-            let mut conflict = None;
-            for check in transaction.checks() {
-                let found = entries.get(check.key())?.map(|found| found.value().0);
-                if !check.holds(found) {
-                    conflict = Some(check.key().to_owned());
-                    break;
-                }
-            }
-            if let Some(key) = conflict {
-                decisions.push(Err(key));
-                continue;
-            }
-            if !transaction.operations().is_empty() {
-                revision += 1;
-            }
-            for operation in transaction.operations() {
-                match operation {
-                    Operation::Put(key, value) => {
-                        entries.insert(key.as_str(), (revision, value.as_slice()))?;
-                    }
-                    Operation::Delete(key) => {
-                        entries.remove(key.as_str())?;
-                    }
-                }
-            }
-            decisions.push(Ok(revision));
-        }
-        if revision != before {
-            numbers.insert(REVISION, revision)?;
-        }
-    }
-    write.commit()?;
-    Ok(decisions)
 }

@@ -1,10 +1,13 @@
 //! What every store has to do. Each case gets an empty store from the factory.
 
+mod sessions;
+mod watches;
+
 use std::sync::Arc;
 
 use cattery_authority::store::{
-    MAX_KEY, MAX_OPERATIONS, MAX_PAGE, MAX_TRANSACTION, MAX_VALUE, Store, StoreError, Transaction,
-    list_all,
+    Entry, MAX_KEY, MAX_OPERATIONS, MAX_PAGE, MAX_PAGE_BYTES, MAX_TRANSACTION, MAX_VALUE, Store,
+    StoreError, Transaction, list_all,
 };
 
 type Shared = Arc<dyn Store>;
@@ -18,7 +21,14 @@ pub(crate) async fn conforms<F: Future<Output = Shared>>(empty: impl Fn() -> F) 
     lists_are_pages_in_byte_order(empty().await).await;
     long_lists_come_whole(empty().await).await;
     limits_hold_and_what_is_within_them_fits(empty().await).await;
+    pages_are_bounded_by_bytes(empty().await).await;
+    a_page_is_of_one_revision(empty().await).await;
     what_is_no_transaction_is_refused(empty().await).await;
+    watches::a_watch_tells_what_each_transaction_changed(empty().await).await;
+    watches::a_watch_begins_where_a_list_was_read(empty().await).await;
+    watches::a_watch_loses_nothing_when_nobody_waits(empty().await).await;
+    sessions::what_is_in_a_session_ends_with_it(empty().await).await;
+    sessions::a_session_keeps_what_is_put_in_it_last(empty().await).await;
     one_of_many_racers_wins_each_round(empty().await).await;
     a_future_that_is_dropped_leaves_all_or_nothing(empty().await).await;
 }
@@ -99,6 +109,13 @@ async fn checks_decide_all_or_nothing(store: Shared) {
         .absent("a")
         .put("b", "2");
     assert_eq!(conflict(two).await, "a");
+    let second = Transaction::new()
+        .absent("none")
+        .unchanged("a", revision)
+        .unchanged("gone", revision)
+        .unchanged("gone too", revision)
+        .put("b", "2");
+    assert_eq!(conflict(second).await, "gone", "the first that fails");
     assert_eq!(value(&store, "a").await.unwrap(), b"1");
     assert!(value(&store, "b").await.is_none());
 
@@ -123,14 +140,16 @@ async fn checks_decide_all_or_nothing(store: Shared) {
 
 async fn a_transaction_without_changes_only_checks(store: Shared) {
     let revision = put(&store, "a", b"1").await;
-    assert_eq!(
-        store
-            .commit(Transaction::new().unchanged("a", revision))
-            .await
-            .unwrap(),
-        revision
-    );
+    for checks in [
+        Transaction::new().unchanged("a", revision),
+        Transaction::new().absent("b"),
+        Transaction::new(),
+    ] {
+        assert!(store.commit(checks).await.unwrap() >= revision);
+    }
     assert!(store.commit(Transaction::new().absent("a")).await.is_err());
+    let unchanged = Transaction::new().unchanged("a", revision);
+    store.commit(unchanged).await.unwrap();
 }
 
 async fn lists_are_pages_in_byte_order(store: Shared) {
@@ -139,9 +158,19 @@ async fn lists_are_pages_in_byte_order(store: Shared) {
     }
     let keys = async |prefix: &str, after: Option<&str>, limit: usize| -> Vec<String> {
         let page = store.list(prefix, after, limit).await.unwrap();
-        assert!(page.iter().all(|entry| entry.value == entry.key.as_bytes()));
-        page.into_iter().map(|entry| entry.key).collect()
+        let entries = page.entries;
+        assert!(entries.iter().all(
+                |entry| entry.value == entry.key.as_bytes() && entry.revision <= page.revision
+            ));
+        entries.into_iter().map(|entry| entry.key).collect()
     };
+    let more = async |prefix: &str, after: Option<&str>, limit: usize| {
+        store.list(prefix, after, limit).await.unwrap().more
+    };
+    assert!(more("a/", None, 3).await && more("a/", None, 0).await);
+    assert!(more("a/", Some("a/"), 2).await);
+    assert!(!more("a/", None, 4).await && !more("a/", Some("a/Ж"), 4).await);
+    assert!(!more("c", None, 0).await);
     assert_eq!(keys("a/", None, 10).await, ["a/", "a/10", "a/2", "a/Ж"]);
     assert_eq!(keys("a/", None, 2).await, ["a/", "a/10"]);
     assert_eq!(keys("a/", Some("a/10"), 2).await, ["a/2", "a/Ж"]);
@@ -176,10 +205,8 @@ async fn long_lists_come_whole(store: Shared) {
         store.commit(transaction).await.unwrap();
     }
     put(&store, "n0", b"not below").await;
-    assert_eq!(
-        store.list("n/", None, usize::MAX).await.unwrap().len(),
-        MAX_PAGE
-    );
+    let page = store.list("n/", None, usize::MAX).await.unwrap();
+    assert_eq!((page.entries.len(), page.more), (MAX_PAGE, true));
     let all = list_all(&*store, "n/").await.unwrap();
     assert_eq!(all.len(), count);
     assert!(all.windows(2).all(|pair| pair[0].key < pair[1].key));
@@ -234,6 +261,11 @@ async fn what_is_no_transaction_is_refused(store: Shared) {
         Err(StoreError::Invalid(_))
     ));
     assert!(matches!(store.get("").await, Err(StoreError::Invalid(_))));
+    let never = Transaction::new().unchanged("a", 0).put("a", "1");
+    assert!(matches!(
+        store.commit(never).await,
+        Err(StoreError::Invalid(_))
+    ));
 }
 
 async fn one_of_many_racers_wins_each_round(store: Shared) {
@@ -279,4 +311,52 @@ async fn a_future_that_is_dropped_leaves_all_or_nothing(store: Shared) {
         let x = value(&store, &format!("x/{i}")).await;
         assert_eq!(x, value(&store, &format!("y/{i}")).await);
     }
+}
+
+async fn pages_are_bounded_by_bytes(store: Shared) {
+    let sizes = [MAX_VALUE; 6]
+        .into_iter()
+        .chain([1; 5])
+        .chain([MAX_VALUE; 6]);
+    for (i, size) in sizes.enumerate() {
+        put(&store, &format!("p/{i:02}"), &vec![7; size]).await;
+    }
+    let mut after = None;
+    let mut seen = 0;
+    loop {
+        let page = store.list("p/", after.as_deref(), MAX_PAGE).await.unwrap();
+        let bytes = |entry: &Entry| entry.key.len() + entry.value.len();
+        assert!(page.entries.iter().map(bytes).sum::<usize>() <= MAX_PAGE_BYTES);
+        assert!(!page.entries.is_empty());
+        seen += page.entries.len();
+        after = page.entries.last().map(|entry| entry.key.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, 17);
+    assert_eq!(list_all(&*store, "p/").await.unwrap().len(), 17);
+}
+
+async fn a_page_is_of_one_revision(store: Shared) {
+    put(&store, "x", b"0").await;
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for i in 0..100 {
+                let both = Transaction::new()
+                    .put("x", i.to_string())
+                    .put("y", i.to_string());
+                store.commit(both).await.unwrap();
+            }
+        }
+    });
+    while !writer.is_finished() {
+        let page = store.list("", None, 9).await.unwrap();
+        if let [x, y] = page.entries.as_slice() {
+            assert_eq!((&x.value, x.revision), (&y.value, y.revision));
+            assert!(page.revision >= x.revision);
+        }
+    }
+    writer.await.unwrap();
 }
