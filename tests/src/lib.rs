@@ -9,6 +9,7 @@ pub mod api;
 pub mod authority;
 pub mod cli;
 pub mod dev;
+pub mod etcd;
 pub mod http;
 pub mod netns;
 pub mod ports;

@@ -24,6 +24,12 @@ impl BootTime {
         Self::now().0.saturating_sub(self.0)
     }
 
+    /// How long it is until then; nothing if that was before.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_sub(Self::now().0)
+    }
+
     /// So much later.
     #[must_use]
     pub fn after(self, more: Duration) -> Self {

@@ -6,6 +6,7 @@
 mod boottime;
 mod embedded;
 mod error;
+mod etcd;
 mod session;
 mod transaction;
 mod watch;
@@ -17,6 +18,7 @@ use tonic::async_trait;
 pub use boottime::BootTime;
 pub use embedded::Embedded;
 pub use error::StoreError;
+pub use etcd::{Etcd, EtcdCertificate, EtcdOptions, EtcdTimeouts, EtcdTls, EtcdUser};
 pub use session::{Session, SessionId};
 pub use transaction::{Check, Operation, Transaction};
 pub use watch::{Change, Changes, Watch, WatchError, WatchSource};

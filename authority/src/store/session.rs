@@ -56,13 +56,23 @@ impl Session {
     pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
         self.life.ended.clone().cancelled_owned()
     }
+
+    /// Ends it, and returns once the store was told, or could not be: it lets go by itself then, later.
+    pub async fn close(mut self) {
+        self.let_go();
+        self.ended().await;
+    }
+
+    fn let_go(&mut self) {
+        if let Some(let_go) = self.on_drop.take() {
+            let_go();
+        }
+    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(end) = self.on_drop.take() {
-            end();
-        }
+        self.let_go();
     }
 }
 
@@ -72,7 +82,6 @@ pub(super) struct Life {
     ended: CancellationToken,
 }
 
-#[expect(dead_code, reason = "for stores whose sessions run out")]
 impl Life {
     pub(super) fn new(until: BootTime, ended: CancellationToken) -> Arc<Self> {
         Arc::new(Self {

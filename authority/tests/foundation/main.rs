@@ -11,4 +11,5 @@ mod marks;
 mod seal;
 mod store;
 mod store_conformance;
+mod store_etcd;
 mod support;

@@ -169,9 +169,11 @@ impl Store for Embedded {
         let jobs = jobs.downgrade();
         let sessions = self.writer.sessions.clone();
         let id = sessions.open();
-        let life = Life::new(BootTime::NEVER, self.writer.file.ended().clone());
+        let ended = self.writer.file.ended().child_token();
+        let life = Life::new(BootTime::NEVER, ended.clone());
         Ok(Session::new(id, life, move || {
             sessions.end(id);
+            ended.cancel();
             // Wakes the writer. Where the queue is full, it is awake.
             let (answer, _) = oneshot::channel();
             let wake = Job {

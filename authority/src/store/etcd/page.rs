@@ -1,0 +1,77 @@
+use etcd_client::{GetOptions, KeyValue};
+
+use super::super::{Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, StoreError, Transaction};
+use super::connection::{Connections, Repeat};
+use super::keys::Keys;
+use super::{revision, txn};
+
+/// One page. etcd bounds an answer by the number of entries alone, so where they are long it is asked for fewer.
+pub(super) async fn list(
+    connections: &Connections,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page, StoreError> {
+    let keys = connections.keys();
+    let end = keys.end(prefix);
+    let begin = match after.filter(|after| *after >= prefix) {
+        Some(after) => [keys.full(after), vec![0]].concat(),
+        None => keys.full(prefix),
+    };
+    if begin >= end {
+        // etcd takes no range that is the wrong way round.
+        return Ok(Page {
+            entries: Vec::new(),
+            more: false,
+            revision: txn::commit(connections, &Transaction::new()).await?,
+        });
+    }
+    let limit = limit.min(MAX_PAGE);
+    let mut ask = limit.max(1);
+    let mut answer = loop {
+        let options = GetOptions::new()
+            .with_range(end.clone())
+            .with_limit(i64::try_from(ask).unwrap_or(i64::MAX));
+        let answer = connections.call_for(Repeat::Freely, |client| {
+            let (mut kv, begin, options) = (client.kv_client(), begin.clone(), options.clone());
+            async move { kv.get(begin, Some(options)).await }
+        });
+        match answer.await? {
+            Some(answer) => break answer,
+            None if ask > 1 => ask = ask.div_ceil(8),
+            None => {
+                let what = "etcd holds a value that is longer than any of ours";
+                return Err(StoreError::Corrupt(what.into()));
+            }
+        }
+    };
+    let mut page = Page {
+        entries: Vec::new(),
+        more: answer.more(),
+        revision: answer
+            .header()
+            .map_or(0, |header| revision(header.revision())),
+    };
+    let mut bytes = 0;
+    for found in answer.take_kvs() {
+        let entry = entry(keys, found)?;
+        bytes += entry.key.len() + entry.value.len();
+        let full = bytes > MAX_PAGE_BYTES && !page.entries.is_empty();
+        if full || page.entries.len() >= limit {
+            page.more = true;
+            break;
+        }
+        page.entries.push(entry);
+    }
+    Ok(page)
+}
+
+pub(super) fn entry(keys: &Keys, found: KeyValue) -> Result<Entry, StoreError> {
+    let revision = revision(found.mod_revision());
+    let (key, value) = found.into_key_value();
+    Ok(Entry {
+        key: keys.own(&key)?,
+        value,
+        revision,
+    })
+}

@@ -1,0 +1,88 @@
+use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
+
+use super::super::{Check, Operation, Revision, SessionId, StoreError, Transaction};
+use super::connection::{Connections, Repeat};
+use super::keys::Keys;
+use super::revision;
+
+/// Commits as one transaction of etcd. Where a check does not hold, the same transaction reads what all of them rest on.
+pub(super) async fn commit(
+    connections: &Connections,
+    transaction: &Transaction,
+) -> Result<Revision, StoreError> {
+    let keys = connections.keys();
+    let txn = txn(keys, transaction);
+    // What changes nothing can be asked again.
+    let repeat = match transaction.operations().is_empty() {
+        true => Repeat::Freely,
+        false => Repeat::Never,
+    };
+    let answer = connections.call(repeat, |client| {
+        let (mut kv, txn) = (client.kv_client(), txn.clone());
+        async move { kv.txn(txn).await }
+    });
+    let answer = answer.await?;
+    if answer.succeeded() {
+        return Ok(answer
+            .header()
+            .map_or(0, |header| revision(header.revision())));
+    }
+    let found = answer.op_responses().into_iter().map(|found| match found {
+        TxnOpResponse::Get(found) => found.kvs().first().map(|kv| revision(kv.mod_revision())),
+        _ => None,
+    });
+    let mut checks = transaction.checks().iter().zip(found);
+    let failed = checks.find(|(check, found)| !check.holds(*found));
+    let key = failed.map_or_else(String::new, |(check, _)| check.key().to_owned());
+    Err(StoreError::Conflict { key })
+}
+
+fn txn(keys: &Keys, transaction: &Transaction) -> Txn {
+    let only_revision = || Some(GetOptions::new().with_keys_only());
+    let compares: Vec<_> = transaction
+        .checks()
+        .iter()
+        .map(|check| compare(keys, check))
+        .collect();
+    let reads: Vec<_> = transaction
+        .checks()
+        .iter()
+        .map(|check| TxnOp::get(keys.full(check.key()), only_revision()))
+        .collect();
+    let mut changes: Vec<_> = transaction
+        .operations()
+        .iter()
+        .map(|operation| change(keys, operation))
+        .collect();
+    if changes.is_empty() {
+        // A transaction that neither reads nor writes is answered from what a member happens to know.
+        changes.push(TxnOp::get(keys.full(""), only_revision()));
+    }
+    Txn::new().when(compares).and_then(changes).or_else(reads)
+}
+
+fn compare(keys: &Keys, check: &Check) -> Compare {
+    let full = keys.full(check.key());
+    match check {
+        Check::Absent(_) => Compare::create_revision(full, CompareOp::Equal, 0),
+        // No entry has a revision that etcd cannot count to.
+        Check::Unchanged(_, revision) => {
+            let revision = i64::try_from(*revision).unwrap_or(i64::MAX);
+            Compare::mod_revision(full, CompareOp::Equal, revision)
+        }
+    }
+}
+
+fn change(keys: &Keys, operation: &Operation) -> TxnOp {
+    match operation {
+        Operation::Put {
+            key,
+            value,
+            session,
+        } => {
+            let options = session.map(|SessionId(lease)| PutOptions::new().with_lease(lease));
+            TxnOp::put(keys.full(key), value.as_slice(), options)
+        }
+        Operation::Delete(key) => TxnOp::delete(keys.full(key), None),
+    }
+}

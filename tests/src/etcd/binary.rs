@@ -1,0 +1,59 @@
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A version of etcd that the tests run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Debian's.
+    V3_4,
+    /// The newest that a package index has.
+    V3_5,
+}
+
+impl Version {
+    /// The program, once it has said that it is of this version.
+    ///
+    /// # Errors
+    /// Where it is missing or another one.
+    pub fn binary(self) -> Result<PathBuf> {
+        let (path, wanted) = match self {
+            Self::V3_4 => (PathBuf::from("/usr/bin/etcd"), "3.4."),
+            Self::V3_5 => (tools()?.join("etcd-3.5/etcd"), "3.5."),
+        };
+        let missing = || {
+            format!(
+                "etcd {wanted}x is needed at {}: run ./test, which installs it",
+                path.display()
+            )
+        };
+        let said = Command::new(&path).arg("--version").output();
+        let said = said.with_context(missing)?.stdout;
+        let said = String::from_utf8_lossy(&said);
+        let version = said
+            .lines()
+            .find_map(|line| line.strip_prefix("etcd Version: "));
+        match version {
+            Some(version) if version.starts_with(wanted) => Ok(path),
+            _ => bail!("{}, and it says `{}`", missing(), said.trim()),
+        }
+    }
+}
+
+/// Where `tools/setup.sh` installs programs.
+fn tools() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("where this test binary is")?;
+    test.ancestors()
+        .map(|folder| folder.join("tools"))
+        .find(|tools| tools.join("etcd-3.5").is_dir())
+        .with_context(|| {
+            let folder = test.ancestors().nth(3).unwrap_or(Path::new("target"));
+            format!(
+                "{}/tools has no etcd 3.5: run ./test, which installs it",
+                folder.display()
+            )
+        })
+}
