@@ -12,4 +12,5 @@ mod seal;
 mod store;
 mod store_conformance;
 mod store_etcd;
+mod store_mirror;
 mod support;
