@@ -161,7 +161,7 @@ struct Ways {
 }
 
 impl Wayward {
-    fn new(inner: Arc<dyn Store>) -> (Arc<dyn Store>, Arc<Ways>) {
+    fn around(inner: Arc<dyn Store>) -> (Arc<dyn Store>, Arc<Ways>) {
         let ways = Arc::new(Ways {
             deaf: AtomicBool::new(false),
             compacted: AtomicBool::new(false),
@@ -246,7 +246,7 @@ impl WatchSource for WaywardWatch {
 #[tokio::test]
 async fn a_watch_that_dies_silently_is_found_out() {
     let dir = TempDir::new().unwrap();
-    let (store, ways) = Wayward::new(embedded(&dir));
+    let (store, ways) = Wayward::around(embedded(&dir));
     store.commit(put("a/1", "old")).await.unwrap();
     let mirror = mirror(&store, &["a/"]);
     fresh(&mirror).await;
@@ -264,7 +264,7 @@ async fn a_watch_that_dies_silently_is_found_out() {
 #[tokio::test]
 async fn what_the_store_has_forgotten_is_listed() {
     let dir = TempDir::new().unwrap();
-    let (store, ways) = Wayward::new(embedded(&dir));
+    let (store, ways) = Wayward::around(embedded(&dir));
     let mirror = mirror(&store, &["a/"]);
     fresh(&mirror).await;
     let lists = ways.lists.load(Ordering::SeqCst);
@@ -278,7 +278,7 @@ async fn what_the_store_has_forgotten_is_listed() {
 async fn while_the_store_is_away_the_last_view_stays_and_ages() {
     let dir = TempDir::new().unwrap();
     let inner = embedded(&dir);
-    let (store, ways) = Wayward::new(inner.clone());
+    let (store, ways) = Wayward::around(inner.clone());
     store.commit(put("a/1", "old")).await.unwrap();
     let mirror = mirror(&store, &["a/"]);
     fresh(&mirror).await;
@@ -304,7 +304,7 @@ async fn a_store_that_was_away_at_the_start_is_found() {
     let dir = TempDir::new().unwrap();
     let inner = embedded(&dir);
     inner.commit(put("a/1", "1")).await.unwrap();
-    let (store, ways) = Wayward::new(inner);
+    let (store, ways) = Wayward::around(inner);
     ways.down.store(true, Ordering::SeqCst);
     let mirror = mirror(&store, &["a/"]);
     assert!(mirror.fresh(2 * PERIOD).await.is_none());
@@ -317,7 +317,7 @@ async fn a_store_that_was_away_at_the_start_is_found() {
 #[tokio::test]
 async fn a_store_that_went_back_is_listed_anew() {
     let dir = TempDir::new().unwrap();
-    let (store, ways) = Wayward::new(embedded(&dir));
+    let (store, ways) = Wayward::around(embedded(&dir));
     for value in ["1", "2", "3"] {
         store.commit(put("a/1", value)).await.unwrap();
     }
@@ -333,7 +333,7 @@ async fn a_store_that_went_back_is_listed_anew() {
 #[tokio::test]
 async fn callers_who_want_a_fresh_view_at_the_same_time_share_a_read() {
     let dir = TempDir::new().unwrap();
-    let (store, ways) = Wayward::new(embedded(&dir));
+    let (store, ways) = Wayward::around(embedded(&dir));
     let mirror = Mirror::start(
         store.clone(),
         vec!["a/".to_owned()],
