@@ -57,6 +57,7 @@
 #![forbid(unsafe_code)]
 
 mod caveat;
+pub mod epoch;
 mod form;
 pub mod inspect;
 mod key_id;
