@@ -33,10 +33,16 @@ pub enum Guard {
     MarkNeverFalls,
     /// A restore counts before everything else in a position: otherwise agents go back to what was retired.
     IncarnationFirst,
+    /// An agent is answered only on a view as new as its stored contact: otherwise an old view hides behind a contact that a newer one stored.
+    AnswersGoForward,
     /// An answer renews an agent's budget only if the agent holds all that the answer speaks of.
     HoldsWhatItHeard,
     /// An acknowledgement counts only in the incarnation that it speaks of.
     AcknowledgedHere,
+    /// A restore counts every agent that the backup knows as heard from just now: otherwise none is waited for that was heard after the backup.
+    RestoreCountsAgents,
+    /// A restore counts the skew between its clock and those of authorities of the old cluster.
+    RestoreSkew,
     /// A step is stored only while the line is the one that it was decided on: otherwise two steps use one number.
     StepRestsOnLine,
     /// What an authority stores rests on its session: otherwise a frozen one commits what it decided long ago.

@@ -31,9 +31,9 @@ mod tests;
 mod timing;
 
 pub use command::{Action, Command, LeftBehind, Step};
+pub use contact::{Contact, Outdated, contact_at_restore, contact_to_store, live_until};
 #[doc(hidden)]
-pub use contact::live_until_without;
-pub use contact::{contact_to_store, live_until};
+pub use contact::{contact_at_restore_without, contact_to_store_without, live_until_without};
 pub use facts::{AgentView, Facts, behind};
 pub use guard::Guard;
 pub use invariant::{Broken, Invariant};

@@ -307,10 +307,24 @@ fn leases_are_issued_on_a_view_of_a_moment_ago_and_from_the_active_number() {
 #[test]
 fn an_agent_is_live_for_its_budget_after_the_latest_contact_that_it_can_have_had() {
     assert_eq!(live_until(NOW, 100, 7, &TIMING), NOW + 100 + 7 + 30);
-    assert_eq!(contact_to_store(None, NOW, 7), Some(NOW));
-    assert_eq!(contact_to_store(Some(NOW), NOW + 7, 7), None);
-    assert_eq!(contact_to_store(Some(NOW), NOW + 8, 7), Some(NOW + 8));
-    assert_eq!(contact_to_store(Some(NOW), NOW - 100, 7), None);
+    let contact = |at, sequence| Contact {
+        at,
+        position: Position {
+            incarnation: 0,
+            sequence,
+        },
+    };
+    let to_store = |stored, Contact { at, position }| contact_to_store(stored, at, position, 7);
+    let (stored, first) = (Some(contact(NOW, 5)), contact(NOW, 1));
+    assert_eq!(to_store(None, first), Ok(Some(first)));
+    assert_eq!(to_store(stored, contact(NOW + 7, 6)), Ok(None));
+    assert_eq!(
+        to_store(stored, contact(NOW + 8, 6)),
+        Ok(Some(contact(NOW + 8, 6)))
+    );
+    assert_eq!(to_store(stored, contact(NOW - 100, 5)), Ok(None));
+    assert!(to_store(stored, contact(NOW + 8, 4)).is_err());
+    assert_eq!(contact_at_restore(NOW, &TIMING), NOW + 30);
 }
 
 #[test]
@@ -362,7 +376,12 @@ fn nothing_overflows() {
     };
     assert_eq!(most.overlap(), u64::MAX);
     assert_eq!(live_until(u64::MAX, u64::MAX, u64::MAX, &most), u64::MAX);
-    assert_eq!(contact_to_store(Some(u64::MAX), u64::MAX, u64::MAX), None);
+    let contact = Contact {
+        at: u64::MAX,
+        position: Position::default(),
+    };
+    let stored = contact_to_store(Some(contact), u64::MAX, contact.position, u64::MAX);
+    assert_eq!(stored, Ok(None));
     let facts = Facts {
         now: u64::MAX,
         position: u64::MAX,
