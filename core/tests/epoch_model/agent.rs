@@ -1,61 +1,64 @@
-//! What an agent does: asks, hears answers in any order, restarts.
+//! What an agent does: hears answers in any order, restarts.
 
-use cattery_core::epoch::Guard;
+use cattery_core::epoch::{Guard, Position};
 
+use crate::numbers::Numbers;
 use crate::scope::Scope;
-use crate::state::{Agent, Body, Envelope, NOW, Numbers, Pending, Place, State, position};
+use crate::state::{Agent, Answer, NOW, Pending, State};
+use crate::stored::Place;
 
 impl Agent {
-    /// What it accepts tokens of; None: it answers 503.
-    pub(crate) fn answers_from(&self) -> Option<(Place, Numbers)> {
+    /// What it accepts tokens of, and as of when; None: it answers 503.
+    pub(crate) fn accepts(&self) -> Option<(Place, Numbers)> {
         self.renewed.and(self.held)
     }
 
-    fn hear(&mut self, scope: &Scope, answer: Envelope) {
-        let answered = answer.body.answered();
-        if let Body::Keys(place, live, retired) = answer.body
-            && position(self.mark).accepts_without(position(place), scope.removed)
+    /// Whether it would take the keys of an answer.
+    pub(crate) fn takes(&self, scope: &Scope, place: Place) -> bool {
+        Position::from(self.mark).accepts_without(place.into(), scope.removed)
+    }
+
+    fn hear(&mut self, scope: &Scope, answer: Answer) {
+        if let Some((live, retired)) = answer.keys
+            && self.takes(scope, answer.place)
         {
-            self.held = Some((place, live));
-            self.mark = place;
+            self.held = Some((answer.place, live));
             self.retired = self.retired.and(retired);
+            self.mark = answer.place;
             if scope.has(Guard::MarkBeforeAcknowledging) {
-                self.mark_on_disk = place;
+                self.mark_on_disk = self.mark;
             }
         }
         if let Some((held, _)) = self.held
-            && position(held).is_renewed_by_without(position(answered), scope.removed)
+            && Position::from(held).is_renewed_by_without(answer.place.into(), scope.removed)
         {
-            let asked = if scope.has(Guard::BudgetFromAsking) {
-                answer.asked
-            } else {
-                Some(NOW)
-            };
-            self.renewed = self.renewed.max(asked);
+            let from_asking = scope.has(Guard::BudgetFromAsking);
+            let from = if from_asking { answer.asked } else { Some(NOW) };
+            self.renewed = self.renewed.max(from);
         }
     }
 }
 
 impl<const AGENTS: usize> State<AGENTS> {
-    /// An agent has one question more open than it hears answers to, at most.
-    pub(crate) fn has_room(&self, asker: usize) -> Option<()> {
-        let taken_up = self.authorities.iter().filter(|authority| {
-            matches!(&authority.pending, Some(Pending::Contact(contact)) if contact.agent == asker && contact.answer.is_some())
-        });
-        let free = self.agents[asker].mail.iter().filter(|slot| slot.is_none());
-        (free.count() > taken_up.count()).then_some(())
+    /// An agent has a few questions open, at most.
+    pub(crate) fn has_room(&self, scope: &Scope, asker: usize) -> bool {
+        let taken_up = |pending: &Pending<AGENTS>| match pending {
+            Pending::Contact(contact) => contact.agent == asker && contact.answer.is_some(),
+            Pending::Step(_) | Pending::Doomed => false,
+        };
+        let pending = self.authorities.iter().flat_map(|it| &it.pending);
+        let open = pending.filter(|pending| taken_up(pending)).count();
+        open + self.agents[asker].mail.iter().flatten().count() < scope.answers
     }
 
-    pub(crate) fn send(&mut self, agent: usize, answer: Envelope) {
-        let slot = self.agents[agent]
-            .mail
-            .iter_mut()
-            .find(|slot| slot.is_none());
-        *slot.expect("as many slots as questions") = Some(answer);
+    pub(crate) fn send(&mut self, agent: usize, answer: Answer) {
+        let mut slots = self.agents[agent].mail.iter_mut();
+        let free = slots.find(|slot| slot.is_none());
+        *free.expect("as many slots as questions") = Some(answer);
     }
 
-    pub(crate) fn hear(&mut self, scope: &Scope, hearer: usize, slot: usize) -> Option<()> {
-        let agent = &mut self.agents[hearer];
+    pub(crate) fn hear(&mut self, scope: &Scope, agent: usize, slot: usize) -> Option<()> {
+        let agent = &mut self.agents[agent];
         let answer = agent.mail[slot].take()?;
         agent.hear(scope, answer);
         Some(())

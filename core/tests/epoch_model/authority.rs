@@ -5,29 +5,33 @@ use cattery_core::epoch::{
     live_until_without,
 };
 
+use crate::numbers::Numbers;
 use crate::scope::Scope;
 use crate::state::{
-    Agent, Authority, Body, ContactPending, Envelope, NOW, Numbers, Pending, Record, State,
-    StepPending, Stored, View, position, small,
+    Agent, Answer, Authority, ContactPending, NOW, Pending, Record, State, StepPending, View,
 };
+use crate::stored::{Stored, small};
 
-impl<const AGENTS: usize> Authority<AGENTS> {
-    pub(crate) fn clock(&self) -> u8 {
-        NOW + self.offset
-    }
-}
+const NAMES: [&str; 2] = ["0", "1"];
 
 impl<const AGENTS: usize> State<AGENTS> {
-    /// The store confirms the line.
+    /// The store confirms what it holds.
     pub(crate) fn look(&mut self, authority: usize) {
-        let store = &self.store;
         let authority = &mut self.authorities[authority];
         authority.view = View {
-            incarnation: store.incarnation,
-            revision: store.revision,
-            line: store.line,
+            place: self.store.place,
+            line: self.store.line,
             confirmed: authority.clock(),
+            records: self.agents.map(|agent| agent.record),
         };
+    }
+
+    /// A restarted one knows nothing of what it had decided, and begins with a look.
+    pub(crate) fn crash(&mut self, index: usize) {
+        let authority = &mut self.authorities[index];
+        authority.pending = None;
+        authority.listed = None;
+        self.look(index);
     }
 
     /// Lists agents, where that is not done after the line was read.
@@ -44,20 +48,17 @@ impl<const AGENTS: usize> State<AGENTS> {
             authority.listed?
         };
         let step = step(scope, authority, &records, command)?;
-        let authority = &mut self.authorities[index];
-        let left = std::array::from_fn(|agent| {
-            let left = step.left_behind.iter().find(|left| left.id == NAMES[agent]);
-            left.map(|left| small(left.until))
-        });
         let mut pending = StepPending {
             command,
             at: authority.clock(),
-            incarnation: authority.view.incarnation,
-            revision: authority.view.revision,
+            on: authority.view.place,
             line: Stored::from(&step.line),
             made: Numbers::default(),
             destroyed: Numbers::default(),
-            left,
+            left: std::array::from_fn(|agent| {
+                let left = step.left_behind.iter().find(|it| it.id == NAMES[agent]);
+                left.map(|left| small(left.until))
+            }),
         };
         for action in &step.actions {
             let (numbers, number) = match action {
@@ -66,40 +67,32 @@ impl<const AGENTS: usize> State<AGENTS> {
             };
             *numbers = numbers.and(Numbers::of([*number]));
         }
+        let authority = &mut self.authorities[index];
         authority.pending = Some(Pending::Step(pending));
         authority.listed = None;
         Some(())
     }
 
-    /// An agent asks, and an authority takes up the question and answers it at once, or after the contact is stored. That a question
-    /// is on its way for a while is left out: the agent's budget would only end sooner, and its acknowledgement say less.
+    /// An agent asks, and the authority answers at once, or after the contact is stored. Questions that are on their way for a
+    /// while are left out: the agent's budget would only end sooner, and its acknowledgement say less.
     pub(crate) fn answer(
         &mut self,
         scope: &Scope,
         index: usize,
         asker: usize,
         keys: bool,
+        read: Record,
     ) -> Option<()> {
-        self.has_room(asker)?;
-        let authority = &self.authorities[index];
-        let view = &authority.view;
-        let place = (view.incarnation, view.revision);
-        let agent = &self.agents[asker];
-        let read = if view.incarnation == self.store.incarnation {
-            agent.record
-        } else {
-            agent.before
-        };
+        let (authority, agent) = (&self.authorities[index], &self.agents[asker]);
+        if !self.has_room(scope, asker) || !keys && agent.held.is_none() {
+            return None;
+        }
+        let View { place, line, .. } = authority.view;
         let write = heard(scope, authority, agent, read)?;
-        let body = if keys {
-            Body::Keys(place, view.line.live(), view.line.retired())
-        } else {
-            agent.held?;
-            Body::Heartbeat(place)
-        };
-        let mut answer = Some(Envelope {
+        let mut answer = Some(Answer {
             asked: Some(NOW),
-            body,
+            place,
+            keys: keys.then(|| (line.live(), line.retired())),
         });
         if write == read || !scope.has(Guard::ContactBeforeAnswer) {
             self.send(asker, answer.take()?);
@@ -109,17 +102,28 @@ impl<const AGENTS: usize> State<AGENTS> {
             if pending.is_some() {
                 return None;
             }
-            let (incarnation, revision) = place;
             *pending = Some(Pending::Contact(ContactPending {
                 agent: asker,
-                incarnation,
-                revision,
+                on: place,
                 read,
                 write,
                 answer,
             }));
         }
         Some(())
+    }
+
+    /// What the authority knows about an agent when it answers: what the store says, or what it remembers. One that knows
+    /// nothing of a restore knows the old store.
+    pub(crate) fn known(&self, authority: usize, agent: usize, cached: bool) -> Record {
+        let view = &self.authorities[authority].view;
+        if view.place.0 < self.store.place.0 {
+            self.agents[agent].before
+        } else if cached {
+            view.records[agent]
+        } else {
+            self.agents[agent].record
+        }
     }
 }
 
@@ -130,28 +134,30 @@ fn heard<const AGENTS: usize>(
     agent: &Agent,
     read: Record,
 ) -> Option<Record> {
-    let view = &authority.view;
-    let place = (view.incarnation, view.revision);
+    let place = authority.view.place;
     let stored = read.contact.map(|at| Contact {
         at: at.into(),
-        position: position(read.answered),
+        position: read.answered.into(),
     });
-    let (now, granularity) = (authority.clock().into(), scope.granularity.into());
-    let contact =
-        contact_to_store_without(stored, now, position(place), granularity, scope.removed).ok()?;
+    let contact = contact_to_store_without(
+        stored,
+        authority.clock().into(),
+        place.into(),
+        scope.granularity.into(),
+        scope.removed,
+    );
     let mut write = read;
-    if let Some(contact) = contact {
+    if let Some(contact) = contact.ok()? {
         write.contact = Some(small(contact.at));
         write.answered = place;
     }
     if let Some((held, _)) = agent.held {
-        let sequence = position(held).sequence_in_without(view.incarnation.into(), scope.removed);
+        let held = cattery_core::epoch::Position::from(held);
+        let sequence = held.sequence_in_without(place.0.into(), scope.removed);
         write.acknowledged = write.acknowledged.max(small(sequence));
     }
     Some(write)
 }
-
-pub(crate) const NAMES: [&str; 2] = ["0", "1"];
 
 /// What the rules say to a command.
 pub(crate) fn step<const AGENTS: usize>(
@@ -163,28 +169,25 @@ pub(crate) fn step<const AGENTS: usize>(
     let now = u64::from(authority.clock());
     let agents: [AgentView<'_>; AGENTS] = std::array::from_fn(|agent| AgentView {
         id: NAMES[agent],
-        live_until: live(scope, records[agent]),
+        live_until: live_until(scope, records[agent]),
         acknowledged: records[agent].acknowledged.into(),
     });
+    let View { place, line, .. } = authority.view;
     let facts = Facts {
         now,
-        position: u64::from(authority.view.revision) + 1,
+        position: u64::from(place.1) + 1,
         leases_end: scope.lease.map_or(0, |lease| now + u64::from(lease)),
         agents: &agents,
     };
-    let line = authority.view.line.line();
-    line.step_without(command, &facts, &scope.timing, scope.removed)
-        .ok()
+    let step = line
+        .line()
+        .step_without(command, &facts, &scope.timing, scope.removed);
+    step.ok()
 }
 
-fn live(scope: &Scope, record: Record) -> u64 {
-    record.contact.map_or(0, |contact| {
-        live_until_without(
-            contact.into(),
-            scope.budget.into(),
-            scope.granularity.into(),
-            &scope.timing,
-            scope.removed,
-        )
+fn live_until(scope: &Scope, record: Record) -> u64 {
+    let (budget, granularity) = (scope.budget.into(), scope.granularity.into());
+    record.contact.map_or(0, |at| {
+        live_until_without(at.into(), budget, granularity, &scope.timing, scope.removed)
     })
 }
