@@ -3,12 +3,14 @@
 //! This border is where an authority could turn into an oracle. What the caller did wrong is said to them in words that help;
 //! what went wrong in here is one constant sentence outside, with the request's id, and all of it in the log.
 
+use cattery_core::epoch::{Broken, Position};
 use cattery_core::{CaveatError, KeyError, NameError};
 use cattery_locked::LockError;
 use cattery_sdk::sealing::SealingError;
 use tonic::{Code, Status};
 
 use crate::audit::{AuditError, ChangeError};
+use crate::backup::BackupError;
 use crate::ca::CaError;
 use crate::records::RecordError;
 use crate::seal::SealError;
@@ -39,6 +41,32 @@ pub(crate) enum Failure {
     #[error("someone else changed the same thing at the same time; look, and try again")]
     Contended,
 
+    /// The store has not what an agent has seen: it was put back to an older state, or this authority is cut off from the newest.
+    #[error(
+        "an agent holds {agent}, and the store is at {store}: was an older state of it put back, without `cattery restore`?"
+    )]
+    Behind {
+        /// What the agent holds.
+        agent: Position,
+        /// Where the store is.
+        store: Position,
+    },
+    /// The store has not any more what it had.
+    #[error(
+        "the store went back from {seen} to {found}: it was put back to an older state, or restored, underneath this authority. Nothing is issued any more; stop every authority, and restore a backup with `cattery restore`, or start them again where that was done"
+    )]
+    WentBack {
+        /// What this authority had seen.
+        seen: Position,
+        /// What the store has now.
+        found: Position,
+    },
+    /// The store was not asked in time, or did not answer.
+    #[error("the store did not confirm in time what this authority knows of it")]
+    Unconfirmed,
+
+    #[error(transparent)]
+    Line(#[from] Broken),
     #[error(transparent)]
     Store(StoreError),
     #[error(transparent)]
@@ -51,10 +79,14 @@ pub(crate) enum Failure {
     Ca(CaError),
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error("cannot serve TLS with the authority's own certificate")]
+    Tls(#[from] rustls::Error),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
     Sealing(#[from] SealingError),
+    #[error(transparent)]
+    Backup(BackupError),
     #[error("a key cannot be issued from what the store holds")]
     Key(#[from] KeyError),
     #[error("the system gives no randomness")]
@@ -67,7 +99,7 @@ pub(crate) enum Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict { .. } => Self::Contended,
+            StoreError::Conflict { .. } | StoreError::TooLate => Self::Contended,
             other => Self::Store(other),
         }
     }
@@ -88,6 +120,17 @@ impl From<CaError> for Failure {
         match error {
             CaError::Request(_) | CaError::Name(_) => Self::Invalid(error.to_string()),
             other => Self::Ca(other),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Store(error) => error.into(),
+            BackupError::Record(error) => error.into(),
+            BackupError::Seal(error) => error.into(),
+            other => Self::Backup(other),
         }
     }
 }
@@ -161,12 +204,19 @@ impl Failure {
             Self::Seal(SealError::Store(error)) | Self::Ca(CaError::Store(error)) => {
                 of_store(error)
             }
-            Self::Lock(_) | Self::Random(_) => Code::Unavailable,
+            Self::Lock(_)
+            | Self::Random(_)
+            | Self::Behind { .. }
+            | Self::WentBack { .. }
+            | Self::Unconfirmed => Code::Unavailable,
             Self::Sealing(SealingError::Open | SealingError::Random)
             | Self::Record(_)
             | Self::Ca(_)
             | Self::Seal(_)
+            | Self::Backup(_)
+            | Self::Tls(_)
             | Self::Key(_)
+            | Self::Line(_)
             | Self::Broken(_) => Code::Internal,
         }
     }
@@ -174,8 +224,9 @@ impl Failure {
 
 fn of_store(error: &StoreError) -> Code {
     match error {
-        StoreError::Conflict { .. } => Code::Aborted,
+        StoreError::Conflict { .. } | StoreError::TooLate => Code::Aborted,
         StoreError::Unavailable(_)
+        | StoreError::WentBack { .. }
         | StoreError::Refused { .. }
         | StoreError::SessionEnded
         | StoreError::InUse { .. }

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::failure::Failure;
 use crate::records::{Hex, Subject};
 use crate::registry::Device;
 
@@ -79,6 +80,16 @@ impl PeerCertificate {
 }
 
 impl PeerCertificate {
+    /// Refuses one that has ended at `now`.
+    pub(crate) fn check(&self, now: u64) -> Result<(), Failure> {
+        if self.not_after <= now {
+            return Err(Failure::Unauthenticated(
+                "this connection's client certificate has ended: renew it and connect again".into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// `service/NAME` or `operator/NAME`.
     pub(crate) fn subject(&self) -> &Subject {
         &self.device.subject

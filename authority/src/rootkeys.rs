@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use cattery_core::epoch::Line;
 use cattery_core::{RootKey, ServiceKey, ServiceName};
 use cattery_locked::Locked;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::records::key;
-use crate::seal::Sealer;
+use crate::seal::{SealError, Sealer};
 use crate::store::Store;
 
 type Held = BTreeMap<u32, Arc<Locked<RootKey>>>;
@@ -21,6 +22,13 @@ pub(crate) struct RootKeys {
     store: Arc<dyn Store>,
     sealer: Arc<Sealer>,
     held: RwLock<Held>,
+}
+
+/// A root key that nobody has seen, sealed for its place in the store.
+pub(crate) fn fresh_root(sealer: &Sealer, epoch: u32) -> Result<Vec<u8>, SealError> {
+    let mut root = Locked::new([0; 32])?;
+    getrandom::fill(&mut *root).map_err(SealError::Random)?;
+    sealer.seal(&key::root(epoch), &*root)
 }
 
 impl RootKeys {
@@ -47,6 +55,17 @@ impl RootKeys {
         self.root(epoch).await.map(drop)
     }
 
+    /// A root key that nobody has seen, sealed for its place in the store.
+    pub(crate) fn fresh(&self, epoch: u32) -> Result<Vec<u8>, Failure> {
+        Ok(fresh_root(&self.sealer, epoch)?)
+    }
+
+    /// Wipes every root key but those of the epochs that are live.
+    pub(crate) fn keep_only(&self, live: &Line) {
+        let live: Vec<u32> = live.live().collect();
+        self.write().retain(|epoch, _| live.contains(epoch));
+    }
+
     async fn root(&self, epoch: u32) -> Result<Arc<Locked<RootKey>>, Failure> {
         let held = self.read().get(&epoch).cloned();
         if let Some(root) = held {
@@ -54,7 +73,8 @@ impl RootKeys {
         }
         let path = key::root(epoch);
         let entry = self.store.get(&path).await?;
-        let entry = entry.ok_or(Failure::Broken("a live epoch has no root key in the store"))?;
+        // Retired since whoever asks looked; at the start all were there.
+        let entry = entry.ok_or(Failure::Contended)?;
         let bytes = self.sealer.open(&path, &entry.value)?;
         let bytes: &[u8; 32] = bytes[..]
             .try_into()

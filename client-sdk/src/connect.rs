@@ -39,10 +39,18 @@ struct Shared {
     tls: TlsConnector,
     /// Whether this side shows a certificate.
     has_identity: bool,
-    /// Index of the address that last answered.
+    /// Index of the address that an attempt begins with: at first any, then the one that last answered.
     preferred: AtomicUsize,
     /// What went wrong at the last attempt, for [`Connector::explain`].
-    last_failure: Mutex<Option<String>>,
+    last_failure: Mutex<Option<Failure>>,
+}
+
+/// An attempt that came to nothing.
+#[derive(Clone)]
+struct Failure {
+    why: String,
+    /// Whether the other side did not take this side's certificate.
+    is_identity_refused: bool,
 }
 
 /// The addresses, trust or identity cannot be used at all.
@@ -57,7 +65,7 @@ pub enum ConnectorError {
 }
 
 impl Connector {
-    /// Nothing is connected before the first call.
+    /// Nothing is connected before the first call, which begins with any of the addresses: clients spread over the authorities.
     ///
     /// # Errors
     /// [`ConnectorError`].
@@ -70,25 +78,28 @@ impl Connector {
             return Err(ConnectorError::NoAddress);
         }
         let tls = TlsConnector::from(Arc::new(client_config(trust, identity)?));
+        let first = rand::random_range(0..addresses.len());
         Ok(Self {
             shared: Arc::new(Shared {
                 addresses,
                 tls,
                 has_identity: identity.is_some(),
-                preferred: AtomicUsize::new(0),
+                preferred: AtomicUsize::new(first),
                 last_failure: Mutex::new(None),
             }),
         })
     }
 
-    /// A channel for generated clients. It connects at the first call and again after failures.
+    /// A channel for generated clients, with a connection of its own. It connects at the first call and again after failures.
+    ///
+    /// A call fails whose answer has not begun after 20 s. A stream that has begun may go on for any time.
     pub fn channel(&self) -> Channel {
         let shared = Arc::clone(&self.shared);
         // Address and TLS are the connector's business (tonic refuses `https` without TLS of its own): these only fill
         // `:authority` and `:scheme`.
         Endpoint::from_static("http://authority.cattery.internal")
             .origin(Uri::from_static("https://authority.cattery.internal"))
-            .timeout(CALL_TIMEOUT)
+            .timeout(CALL_TIMEOUT) // until the response's headers: tonic does not count what comes behind them
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
@@ -97,10 +108,36 @@ impl Connector {
             }))
     }
 
+    /// The next attempt to connect begins with the next address: for an authority that can be reached and is of no use, since it
+    /// answers `UNAVAILABLE` or not at all. Connections that exist stay as they are.
+    pub fn avoid(&self) {
+        let count = self.shared.addresses.len();
+        let _ =
+            self.shared
+                .preferred
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |preferred| {
+                    Some((preferred + 1) % count)
+                });
+    }
+
+    /// Whether the last connection broke because an authority did not take this side's certificate: it has ended by the
+    /// authority's clock, say, or is another cluster's.
+    pub fn is_identity_refused(&self) -> bool {
+        let failure = self.shared.last_failure();
+        failure
+            .as_ref()
+            .is_some_and(|failure| failure.is_identity_refused)
+    }
+
     /// A failed call as one line for people: what is wrong, and what to do where that is known.
     pub fn explain(&self, status: &tonic::Status) -> String {
         let failure = self.shared.last_failure().clone();
+        let failure = failure.map(|failure| failure.why);
         match (status.code(), failure) {
+            // An authority that says so by itself knows better than the last connection that broke.
+            (tonic::Code::Unavailable, _) if std::error::Error::source(status).is_none() => {
+                status.message().to_owned()
+            }
             (
                 tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled,
                 Some(why),
@@ -143,7 +180,7 @@ pub(crate) fn timed_out(status: &tonic::Status) -> bool {
 }
 
 impl Shared {
-    fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn last_failure(&self) -> std::sync::MutexGuard<'_, Option<Failure>> {
         self.last_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -153,11 +190,16 @@ impl Shared {
         describe(address, error, self.has_identity)
     }
 
-    async fn connect(self: &Arc<Self>) -> io::Result<Watched> {
+    /// Every address once, the preferred one first.
+    fn order(&self) -> impl Iterator<Item = usize> + use<> {
         let count = self.addresses.len();
         let first = self.preferred.load(Ordering::Relaxed);
+        (0..count).map(move |step| (first + step) % count)
+    }
+
+    async fn connect(self: &Arc<Self>) -> io::Result<Watched> {
         let mut failures = Vec::new();
-        for index in (0..count).map(|step| (first + step) % count) {
+        for index in self.order() {
             let address = &self.addresses[index];
             let attempt = timeout(CONNECT_TIMEOUT, self.connect_to(address)).await;
             match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -174,7 +216,10 @@ impl Shared {
             }
         }
         let why = failures.join("; ");
-        *self.last_failure() = Some(why.clone());
+        *self.last_failure() = Some(Failure {
+            why: why.clone(),
+            is_identity_refused: false,
+        });
         Err(io::Error::other(why))
     }
 
@@ -196,7 +241,10 @@ struct Watched {
 impl Watched {
     fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &result {
-            *self.shared.last_failure() = Some(self.shared.describe(&self.address, error));
+            *self.shared.last_failure() = Some(Failure {
+                why: self.shared.describe(&self.address, error),
+                is_identity_refused: self.shared.has_identity && is_alert(error),
+            });
         }
         result
     }
@@ -241,6 +289,13 @@ impl AsyncWrite for Watched {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
+}
+
+fn is_alert(error: &io::Error) -> bool {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
 }
 
 fn describe(address: &str, error: &io::Error, has_identity: bool) -> String {
@@ -288,5 +343,43 @@ fn describe(address: &str, error: &io::Error, has_identity: bool) -> String {
             )
         }
         _ => format!("no authority can be reached at {address}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector() -> Connector {
+        let addresses = ["a:1", "b:1", "c:1"].map(str::to_owned).to_vec();
+        Connector::new(addresses, &Trust::Fingerprint([0; 32]), None).unwrap()
+    }
+
+    fn first(connector: &Connector) -> usize {
+        connector.shared.order().next().unwrap()
+    }
+
+    #[test]
+    fn connectors_begin_with_any_address_and_try_all() {
+        let mut firsts = [0; 3];
+        for _ in 0..300 {
+            let connector = connector();
+            firsts[first(&connector)] += 1;
+            let mut order: Vec<_> = connector.shared.order().collect();
+            order.sort_unstable();
+            assert_eq!(order, [0, 1, 2]);
+        }
+        assert!(firsts.iter().all(|&count| count > 0), "{firsts:?}");
+    }
+
+    #[test]
+    fn an_authority_to_avoid_is_the_last_to_be_asked() {
+        let connector = connector();
+        for _ in 0..4 {
+            let avoided = first(&connector);
+            connector.avoid();
+            let order: Vec<_> = connector.shared.order().collect();
+            assert_eq!(order[2], avoided, "{order:?}");
+        }
     }
 }

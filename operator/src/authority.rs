@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     clock,
-    home::{Home, OperatorFile},
+    home::{ClusterFile, Home, OperatorFile},
     patience::wait_while_refused,
 };
 
@@ -35,6 +35,25 @@ impl Session {
     /// The same, with a certificate that is new in any case.
     pub(crate) async fn open_renewed(home: &Home) -> anyhow::Result<Self> {
         Self::start(home, operator_of(home)?, true).await
+    }
+
+    /// The same, by whichever authority answers, knowing all that there are now: for what goes on when one of them dies.
+    pub(crate) async fn open_to_all(home: &Home) -> anyhow::Result<Self> {
+        let mut session = Self::open(home).await?;
+        let asked = v1::GetClusterStatusRequest {};
+        // What is wrong shows at the call that follows.
+        if let Ok(status) = session.admin.get_cluster_status(asked).await
+            && learn(home, status.get_ref()).unwrap_or(false)
+        {
+            return Self::of(&operator_of(home)?);
+        }
+        Ok(session)
+    }
+
+    /// Asks another authority from now on, where there is one: this one could not answer.
+    pub(crate) fn turn_away(&mut self) {
+        self.connector.avoid();
+        self.admin = AdminClient::new(self.connector.channel());
     }
 
     async fn start(home: &Home, operator: OperatorFile, is_due: bool) -> anyhow::Result<Self> {
@@ -97,22 +116,30 @@ impl Session {
     }
 }
 
-/// Keeps the addresses that the cluster has now, where they are news.
-pub(crate) fn learn(home: &Home, status: &v1::GetClusterStatusResponse) -> anyhow::Result<()> {
+/// Keeps the addresses and the trust bundle that the cluster has now. Whether they are news.
+pub(crate) fn learn(home: &Home, status: &v1::GetClusterStatusResponse) -> anyhow::Result<bool> {
+    let bundle = ClusterFile::bundle(&status.trust_bundle);
     let is_news = |operator: &OperatorFile| {
-        operator.cluster.cluster_id == status.cluster_id
-            && operator.cluster.addresses != status.addresses
-            && !status.addresses.is_empty()
+        let known = &operator.cluster;
+        let has_addresses = !status.addresses.is_empty() && known.addresses != status.addresses;
+        let has_bundle = !bundle.is_empty() && known.trust_bundle != bundle;
+        known.cluster_id == status.cluster_id && (has_addresses || has_bundle)
     };
     if !home.operator()?.as_ref().is_some_and(is_news) {
-        return Ok(());
+        return Ok(false);
     }
     let change = home.change()?;
-    if let Some(mut operator) = home.operator()?.filter(is_news) {
+    let Some(mut operator) = home.operator()?.filter(is_news) else {
+        return Ok(false);
+    };
+    if !status.addresses.is_empty() {
         operator.cluster.addresses.clone_from(&status.addresses);
-        change.keep_operator(&operator)?;
     }
-    Ok(())
+    if !bundle.is_empty() {
+        operator.cluster.trust_bundle = bundle;
+    }
+    change.keep_operator(&operator)?;
+    Ok(true)
 }
 
 fn operator_of(home: &Home) -> anyhow::Result<OperatorFile> {
@@ -131,6 +158,16 @@ fn operator_of(home: &Home) -> anyhow::Result<OperatorFile> {
         );
     }
     Ok(operator)
+}
+
+/// Whether the same call may go well later, or at another authority.
+pub(crate) fn may_pass(status: &Status) -> bool {
+    let is_broken = std::error::Error::source(status).is_some();
+    is_broken
+        || matches!(
+            status.code(),
+            Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled
+        )
 }
 
 /// What a failed call means, in one line.
@@ -157,4 +194,25 @@ pub(crate) fn open_text(
         .ok()
         .context("the authority's answer is not text")?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_authority_may_do_passes() {
+        let broken = Status::from_error(Box::new(std::io::Error::other("broken")));
+        assert!(may_pass(&broken));
+        for (status, passes) in [
+            (Status::unavailable("not now"), true),
+            (Status::aborted("somebody was faster"), true),
+            (Status::permission_denied("an auditor"), false),
+            (Status::unauthenticated("revoked"), false),
+            (Status::unimplemented("older"), false),
+            (Status::internal("damaged"), false),
+        ] {
+            assert_eq!(may_pass(&status), passes, "{status}");
+        }
+    }
 }

@@ -6,8 +6,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 
 use crate::{
     commands::{
-        Context, api_key, audit, epoch, grant, init, inspect, key, login, mint, operator, service,
-        status, token, user, verify,
+        Context, agent, api_key, audit, backup, ca, completions, epoch, grant, init, inspect, key,
+        login, mint, operator, restore, service, status, token, user, verify,
     },
     dev,
     exit::{self, Done},
@@ -75,6 +75,15 @@ Examples:
   cattery service show photos"
     )]
     Service(service::Command),
+    /// The sidecars that verify beside each service
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery agent list photos
+  cattery agent evict 0123456789abcdef"
+    )]
+    Agent(agent::Command),
     /// The people and scripts that call services, and their API keys
     #[command(
         subcommand,
@@ -97,10 +106,20 @@ Examples:
     #[command(
         subcommand,
         after_help = "\
-Example:
-  cattery epoch list"
+Examples:
+  cattery epoch list
+  cattery epoch rotate --wait"
     )]
     Epoch(epoch::Command),
+    /// The cluster's certificate authorities (CAs)
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery ca show
+  cattery ca rotate"
+    )]
+    Ca(ca::Command),
     /// Become a user (with an API key) or an operator (with a join token) here
     Login(login::Args),
     /// Sign a token for a service
@@ -135,6 +154,12 @@ Example:
   cattery audit verify"
     )]
     Audit(audit::Command),
+    /// Keep all that the cluster has in a file
+    Backup(backup::Args),
+    /// Begin a new incarnation of a cluster from a backup
+    Restore(restore::Args),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Args),
 }
 
 /// Reads the command line, or says why it makes no sense.
@@ -220,10 +245,12 @@ impl Cli {
             Command::Init(args) => init::run(args, &context).await,
             Command::Operator(command) => operator::run(command, &context).await,
             Command::Service(command) => service::run(command, &context).await,
+            Command::Agent(command) => agent::run(command, &context).await,
             Command::User(user::Command::ApiKey(command)) => api_key::run(command, &context).await,
             Command::User(command) => user::run(command, &context).await,
             Command::Grant(command) => grant::run(command, &context).await,
             Command::Epoch(command) => epoch::run(command, &context).await,
+            Command::Ca(command) => ca::run(command, &context).await,
             Command::Login(args) => login::run(args, &context).await,
             Command::Mint(args) => mint::run(args, &context).await,
             Command::Key(command) => key::run(command, &context).await,
@@ -232,6 +259,19 @@ impl Cli {
             Command::Inspect(args) => inspect::run(args, &context),
             Command::Status(args) => status::run(args, &context).await,
             Command::Audit(command) => audit::run(command, &context).await,
+            Command::Backup(args) => backup::run(args, &context).await,
+            Command::Restore(args) => restore::run(args, &context).await,
+            Command::Completions(args) => completions::run(&args, Self::command()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_it_makes_sense() {
+        Cli::command().debug_assert();
     }
 }

@@ -8,6 +8,7 @@ mod caveat_text;
 mod cli;
 mod clock;
 mod commands;
+mod confirm;
 mod dev;
 mod exit;
 mod home;
@@ -16,7 +17,9 @@ mod logging;
 mod out;
 mod patience;
 mod plain;
+mod rotation;
 mod shell;
+mod signals;
 mod user_keys;
 
 use std::process::ExitCode;

@@ -20,10 +20,11 @@ use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::contact::Contact;
 use crate::enrol::{self, EnrolError};
+use crate::follow::{Follower, Trigger};
 use crate::link::{Link, LinkError};
 use crate::mint::Leases;
 use crate::once::Memory;
-use crate::refresh::{Refresher, Trigger};
+use crate::seldom::Seldom;
 use crate::socket::{self, BoundSocket, SocketError};
 use crate::state::{DirLock, StateDir, StateError};
 use crate::{grpc, http, renew};
@@ -74,9 +75,9 @@ pub enum StartError {
 pub struct App;
 
 impl App {
-    /// Enrols if need be, listens, and begins to fetch keys. Several agents can run in one process.
+    /// Enrols if need be, listens, and begins to follow its keys. Several agents can run in one process.
     ///
-    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none until its certificate ends. The answer
+    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none. The answer
     /// does not wait for keys: until they come, callers are told `unavailable`.
     ///
     /// # Errors
@@ -97,17 +98,18 @@ impl App {
             keys: ArcSwapOption::empty(),
             contact: Contact::new(config.outage_budget),
             once: Memory::new(config.single_use_capacity, Moment::now()),
-            refresh: Trigger::default(),
+            look: Trigger::default(),
             leases: Leases::default(),
             clock_difference_ms: AtomicI64::new(0),
+            skew_said: Seldom::default(),
             config,
         });
-        let refresher = Refresher::new(Arc::clone(&agent), dir.clone(), cache)?;
+        let follower = Follower::new(Arc::clone(&agent), dir.clone(), cache)?;
         dir.write(
             ADDRESS_FILE,
             format!("{}\n", listeners.http_addr).as_bytes(),
         )?;
-        Ok(listeners.serve(agent, refresher, lock))
+        Ok(listeners.serve(agent, follower, lock))
     }
 }
 
@@ -154,7 +156,7 @@ impl Listeners {
         })
     }
 
-    fn serve(self, agent: Arc<Agent>, refresher: Refresher, lock: DirLock) -> Running {
+    fn serve(self, agent: Arc<Agent>, follower: Follower, lock: DirLock) -> Running {
         let stop = CancellationToken::new();
         let mut servers = JoinSet::new();
         let (listener, socket) = self.grpc;
@@ -175,7 +177,7 @@ impl Listeners {
             servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
         }
         let mut background = JoinSet::new();
-        background.spawn(refresher.run());
+        background.spawn(follower.run());
         background.spawn(renew::run(Arc::clone(&agent)));
         Running {
             agent,

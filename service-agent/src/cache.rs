@@ -1,6 +1,6 @@
 //! The sealed cache: lets an agent restart while no authority answers. Opt-in, since it puts keys on a disk.
 //!
-//! `"cattery.cache.1" || nonce (24) || XChaCha20-Poly1305(key, body)`, the service's name as associated data, and
+//! `"cattery.cache.2" || nonce (24) || XChaCha20-Poly1305(key, body)`, the service's name as associated data, and
 //! `key = HKDF-SHA-256(key file, "cattery.v1 agent cache")`. The body is [`codec`]'s.
 
 mod codec;
@@ -24,7 +24,9 @@ use crate::keys::{KeySet, Rejected};
 use crate::secret_file::{self, SecretFileError};
 use crate::state::{StateError, write_atomically};
 
-const MAGIC: &[u8] = b"cattery.cache.1";
+const MAGIC: &[u8] = b"cattery.cache.2";
+/// Of version 0.1.0: its body does not say which position the keys are from.
+const FORMER_MAGIC: &[u8] = b"cattery.cache.1";
 const INFO: &[u8] = b"cattery.v1 agent cache";
 const NONCE_LEN: usize = 24;
 /// The key file has as much entropy as the keys that it seals.
@@ -80,6 +82,9 @@ pub enum CacheError {
     /// It was sealed under another key, for another service, or changed.
     #[error("{} does not open: another key file, another service's, or damaged", .0.display())]
     Open(PathBuf),
+    /// An older version wrote it.
+    #[error("{} is of an older version of this agent, and is replaced once an authority has answered", .0.display())]
+    Former(PathBuf),
     /// Its time lies ahead.
     #[error(
         "the recorded contact lies ahead of this clock, so nobody can tell how old the keys are"
@@ -158,6 +163,9 @@ impl Cache {
                 return Err(CacheError::Read { path, why });
             }
         };
+        if bytes.starts_with(FORMER_MAGIC) {
+            return Err(CacheError::Former(self.file.clone()));
+        }
         let damaged = || CacheError::Open(self.file.clone());
         let body = self.open(&bytes).ok_or_else(damaged)?;
         let (material, contact) = codec::decode(&body).ok_or_else(damaged)?;

@@ -43,6 +43,16 @@ fn since_1970() -> Duration {
         .unwrap_or_default()
 }
 
+/// Any duration up to this one, for what happens to many agents at once.
+pub(crate) fn within(most: Duration) -> Duration {
+    most.mul_f64(rand::random_range(0.0..=1.0))
+}
+
+/// The duration, up to half of it shorter or longer, for those whom one and the same event made wait.
+pub(crate) fn spread(duration: Duration) -> Duration {
+    duration.mul_f64(rand::random_range(0.5..=1.5))
+}
+
 /// The duration, up to a tenth shorter or longer, so that many agents do not come at once.
 pub(crate) fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(rand::random_range(0.9..=1.1))

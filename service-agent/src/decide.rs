@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{Code, Denied, Policy, Scratch, Verified, Verifier};
-use tracing::debug;
+use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
+use tracing::{debug, info};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
@@ -27,7 +27,7 @@ impl Agent {
         match keys {
             Some(keys) if !self.contact.left(now).is_zero() => Ok(keys),
             Some(_) | None => {
-                self.refresh.request();
+                self.look.request();
                 Err(Verdict::Unavailable)
             }
         }
@@ -69,23 +69,56 @@ impl Agent {
             single_use: self.once.at(now),
             policy: self.policy(),
         };
+        let facts = facts.as_core();
         SCRATCH.with_borrow_mut(|scratch| {
-            verifier
-                .verify(presentation, &facts.as_core(), now.wall, scratch)
-                .map(keep)
-                .map_err(|denied| self.refuse(&denied))
+            let code = match verifier.verify(presentation, &facts, now.wall, scratch) {
+                Ok(verified) => return Ok(keep(verified)),
+                Err(denied) => {
+                    log(&denied);
+                    denied.code
+                }
+            };
+            let passes = |theirs| {
+                let verifier = Verifier {
+                    service: verifier.service,
+                    keys: keys.at(theirs, self.config.leeway_seconds),
+                    revocations: keys,
+                    single_use: NoSingleUse, // it is not used: only looked at
+                    policy: verifier.policy,
+                };
+                match verifier.verify(presentation, &facts, theirs, scratch) {
+                    Ok(_) => true,
+                    Err(denied) => denied.code == Code::ReplayFull,
+                }
+            };
+            if self.skew().explains(code, now.wall, passes) {
+                self.blame_clocks(code, now);
+            }
+            Err(self.refuse(code))
         })
     }
 
-    fn refuse(&self, denied: &Denied<'_>) -> Verdict {
-        log(denied);
-        if denied.code == Code::UnknownEpoch {
-            self.refresh.request();
+    fn blame_clocks(&self, code: Code, now: Moment) {
+        let difference_ms = self.skew().difference_ms;
+        if self.skew_said.is_time(now.steady) {
+            info!(
+                %code,
+                difference_ms,
+                "tokens are refused for their time, most likely since the authorities' clock and this one's differ: check NTP on both"
+            );
+        } else {
+            debug!(%code, difference_ms, "most likely since clocks differ");
+        }
+    }
+
+    fn refuse(&self, code: Code) -> Verdict {
+        if code == Code::UnknownEpoch {
+            self.look.request();
             if self.contact.is_failing() {
                 return Verdict::Unavailable;
             }
         }
-        Verdict::Denied(denied.code)
+        Verdict::Denied(code)
     }
 }
 

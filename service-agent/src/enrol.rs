@@ -1,14 +1,16 @@
-//! From a join token to an identity: at the first start, and once the certificate has ended.
+//! From a join token to an identity: at the first start, and where there is no other way back.
 
 use cattery_proto::v1;
 use cattery_sdk::connect::{Connector, ConnectorError};
 use cattery_sdk::identity::{IdentityError, KeyPair};
 use cattery_sdk::portable::{JoinToken, PortableError};
 use cattery_sdk::tls::Trust;
-use tracing::info;
+use tracing::{info, warn};
 use v1::enrollment_client::EnrollmentClient;
 
 use crate::clock::unix_seconds;
+use crate::link::Outcome;
+use crate::recover;
 use crate::state::{BadIdentity, Enrolled, KEY, StateDir, StateError, load_key, make_key};
 
 /// Why there is no identity.
@@ -39,10 +41,11 @@ pub enum EnrolError {
     State(#[from] StateError),
 }
 
-/// The identity on disk while it is good, otherwise a new one for the join token. A start that did not hear the answer may
-/// be repeated with the same join token: the key was saved before it was spent.
+/// The identity on disk; without one, a new one for the join token. A start that did not hear the answer may be repeated with the
+/// same join token: the key was saved before it was spent.
 ///
-/// Without a join token, an agent whose certificate has ended starts all the same: it may have cached keys.
+/// Where the certificate has ended, the key that it was for gets another one, here or once an authority answers; the join token is
+/// spent only when an authority says that it does not.
 pub(crate) async fn identity(
     dir: &StateDir,
     join_token: Option<&str>,
@@ -64,7 +67,20 @@ pub(crate) async fn identity(
         info!(service = %former.service, "already enrolled: the join token is not needed, and was not used");
         return Ok((key, former));
     }
-    info!("the certificate ended: enrolling again with the join token");
+    match recover::certificate(&key, &former, unix_seconds()).await {
+        Ok(enrolled) => {
+            enrolled.save(dir)?;
+            info!(
+                "the certificate had ended: got another one for the same key; the join token was not used"
+            );
+            return Ok((key, enrolled));
+        }
+        Err(error) if error.outcome() == Outcome::Failed => {
+            warn!(%error, "the certificate ended, and there is no other one yet: starting all the same");
+            return Ok((key, former));
+        }
+        Err(error) => info!(%error, "the certificate ended: enrolling again with the join token"),
+    }
     let enrolled = enrol(&JoinToken::parse(join_token)?, &key).await?;
     if enrolled.service != former.service {
         return Err(BadIdentity::OtherService {

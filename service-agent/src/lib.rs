@@ -1,7 +1,7 @@
 //! The agent: it sits beside a service, holds the service's keys, and verifies the service's callers locally.
 //!
-//! **What this is.** One process per service instance. It enrols once with a join token, fetches the service's keys over
-//! mTLS and keeps them fresh. Callers are verified without a network call: gRPC on a Unix socket, and forward-auth for
+//! **What this is.** One process per service instance. It enrols once with a join token, follows the service's keys over
+//! one mTLS stream: authorities send what is new when it happens. Callers are verified without a network call: gRPC on a Unix socket, and forward-auth for
 //! proxies on loopback. Where the configuration allows, it signs calls of the service itself.
 //!
 //! **What this is not.** It is no proxy, and it is never on a network: whoever reaches its listeners is trusted to say
@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! Where to begin reading: `app.rs` puts everything together, `decide.rs` is what happens to a token, and `refresh.rs`
+//! Where to begin reading: `app.rs` puts everything together, `decide.rs` is what happens to a token, and `follow/`
 //! how keys come in.
 #![forbid(unsafe_code)]
 
@@ -27,11 +27,13 @@ mod agent;
 mod app;
 mod cache;
 mod clock;
+mod cluster;
 mod config;
 mod contact;
 mod decide;
 mod enrol;
 mod facts;
+mod follow;
 mod grpc;
 mod http;
 mod join_token;
@@ -39,10 +41,13 @@ mod keys;
 mod link;
 mod mint;
 mod once;
+mod position;
 mod readiness;
-mod refresh;
+mod recover;
 mod renew;
 mod secret_file;
+mod seldom;
+mod skew;
 mod socket;
 mod state;
 mod verdict;

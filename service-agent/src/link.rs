@@ -1,63 +1,53 @@
 //! The link to the authorities: who the agent is to them, and the calls that it makes.
 
+mod error;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use cattery_proto::v1;
-use cattery_sdk::connect::{Connector, ConnectorError};
-use cattery_sdk::identity::{IdentityError, KeyPair};
+use cattery_sdk::connect::Connector;
+use cattery_sdk::identity::KeyPair;
 use cattery_sdk::tls::{Identity, Trust};
+use tokio::sync::watch;
+use tokio_stream::Stream;
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 use tracing::{info, warn};
 use v1::enrollment_client::EnrollmentClient;
 use v1::service_keys_client::ServiceKeysClient;
 use v1::user_keys_client::UserKeysClient;
 
 use crate::clock::unix_seconds;
-use crate::state::{BadIdentity, Enrolled, StateDir, StateError};
+use crate::state::{Enrolled, StateDir};
+use crate::{cluster, recover};
 
-/// Many users with least versions make a long answer.
-const MAX_KEYS_ANSWER: usize = 64 * 1024 * 1024;
+pub use error::LinkError;
+pub(crate) use error::{CallError, Outcome};
 
-/// A call to the authorities that came to nothing: one line for people.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct CallError(pub(crate) String);
+/// Many users with least versions make long news.
+const MAX_NEWS: usize = 64 * 1024 * 1024;
 
-/// The connection of one certificate and one trust bundle.
+/// The connections of one certificate and one trust bundle.
 struct Session {
     enrolled: Arc<Enrolled>,
     connector: Connector,
+    /// For single calls.
     channel: Channel,
 }
 
-/// Replaces its connection whenever the certificate, the trust bundle or the addresses change.
+/// Replaces its connections whenever the certificate, the trust bundle or the addresses change.
 pub(crate) struct Link {
     dir: StateDir,
     key: KeyPair,
     session: ArcSwap<Session>,
+    /// Counts the sessions.
+    sessions: watch::Sender<u64>,
     /// One change of identity at a time.
     changing: Mutex<()>,
-}
-
-/// An identity that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// A stored certificate or key is damaged.
-    #[error(transparent)]
-    Connector(#[from] ConnectorError),
-    /// The new identity cannot be saved.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// An answer makes no identity.
-    #[error(transparent)]
-    Identity(#[from] BadIdentity),
-    /// The certificate request cannot be made.
-    #[error(transparent)]
-    Key(#[from] IdentityError),
-    /// The authority did not do it.
-    #[error("{0}")]
-    Call(String),
+    /// Whether an authority said that there is no other certificate for this agent's key.
+    has_no_way_back: AtomicBool,
 }
 
 impl Link {
@@ -67,7 +57,9 @@ impl Link {
             dir,
             key,
             session,
+            sessions: watch::Sender::new(1),
             changing: Mutex::new(()),
+            has_no_way_back: AtomicBool::new(false),
         })
     }
 
@@ -75,18 +67,12 @@ impl Link {
         Arc::clone(&self.session.load().enrolled)
     }
 
-    pub(crate) async fn service_keys(
-        &self,
-        receiver_public_key: Vec<u8>,
-    ) -> Result<v1::GetServiceKeysResponse, CallError> {
+    /// The way to an authority as it is now; and whether there is another since, because the identity, the trust bundle or
+    /// the addresses changed.
+    pub(crate) fn way(&self) -> (Way, watch::Receiver<u64>) {
+        let changes = self.sessions.subscribe(); // first: no change falls between
         let session = self.session.load_full();
-        let request = v1::GetServiceKeysRequest {
-            receiver_public_key,
-        };
-        let mut client = ServiceKeysClient::new(session.channel.clone())
-            .max_decoding_message_size(MAX_KEYS_ANSWER);
-        let response = client.get_service_keys(request).await;
-        session.explained(response)
+        (Way { session }, changes)
     }
 
     pub(crate) async fn user_key(
@@ -113,16 +99,40 @@ impl Link {
         };
         let mut client = EnrollmentClient::new(session.channel.clone());
         let response = client.renew_certificate(request).await;
-        let response = session
-            .explained(response)
-            .map_err(|error| LinkError::Call(error.0))?;
-        let identity = response.identity.ok_or(BadIdentity::Missing("identity"))?;
-        let renewed = Enrolled::from_answer(identity, now)?;
-        let before = &session.enrolled;
-        if (&renewed.service, &renewed.agent_id) != (&before.service, &before.agent_id) {
-            return Err(BadIdentity::Missing("certificate for this agent").into());
-        }
+        let response = response.map_err(|status| {
+            let outcome = Outcome::of(&status, &session.connector);
+            outcome.error(session.explain(&status).0)
+        })?;
+        let renewed = session
+            .enrolled
+            .renewed(response.into_inner().identity, now)?;
         self.change(|enrolled| *enrolled = renewed)
+    }
+
+    /// Gets another certificate for the same key once the last one has ended, and uses it from then on.
+    pub(crate) async fn recover(&self, now: u64) -> Result<(), LinkError> {
+        let recovered = recover::certificate(&self.key, &self.enrolled(), now).await;
+        let outcome = recovered.as_ref().map_err(LinkError::outcome).err();
+        if outcome != Some(Outcome::Failed) {
+            let has_none = outcome.is_some();
+            self.has_no_way_back.store(has_none, Ordering::Relaxed);
+        }
+        let recovered = recovered?;
+        self.change(|enrolled| *enrolled = recovered)
+    }
+
+    /// What becomes of an agent whose certificate has ended: one line for people.
+    pub(crate) fn way_back(&self) -> String {
+        match self.has_no_way_back.load(Ordering::Relaxed) {
+            false => {
+                "the certificate ended: asking the authorities for another one for the same key"
+                    .to_owned()
+            }
+            true => format!(
+                "the certificate ended, and an authority gives no other one for this agent's key: {}",
+                self.enrolled().remedy()
+            ),
+        }
     }
 
     /// Takes a new trust bundle and new addresses. Empty ones teach nothing.
@@ -130,7 +140,10 @@ impl Link {
         let Some(cluster) = cluster else { return };
         let known = self.session.load();
         let known = &known.enrolled.cluster;
-        if cluster == *known || cluster.trust_bundle.is_empty() || cluster.addresses.is_empty() {
+        if cluster::is_same(&cluster, known)
+            || cluster.trust_bundle.is_empty()
+            || cluster.addresses.is_empty()
+        {
             return;
         }
         if cluster.cluster_id != known.cluster_id {
@@ -150,7 +163,38 @@ impl Link {
         let session = Session::new(&self.key, enrolled)?; // what cannot be used is not saved
         session.enrolled.save(&self.dir)?;
         self.session.store(Arc::new(session));
+        self.sessions.send_modify(|count| *count += 1);
         Ok(())
+    }
+}
+
+/// What an authority says on a stream.
+pub(crate) type Answers = tonic::Result<Streaming<v1::FollowServiceKeysResponse>>;
+
+/// How to reach an authority with one identity.
+pub(crate) struct Way {
+    session: Arc<Session>,
+}
+
+impl Way {
+    /// Sends beats and receives news, over a connection of its own.
+    pub(crate) fn follow<S>(&self, beats: S) -> impl Future<Output = Answers> + Send + use<S>
+    where
+        S: Stream<Item = v1::FollowServiceKeysRequest> + Send + 'static,
+    {
+        let channel = self.session.connector.channel();
+        let mut client = ServiceKeysClient::new(channel).max_decoding_message_size(MAX_NEWS);
+        async move { Ok(client.follow_service_keys(beats).await?.into_inner()) }
+    }
+
+    /// A failed call as one line for people.
+    pub(crate) fn explain(&self, status: &Status) -> CallError {
+        self.session.explain(status)
+    }
+
+    /// Whoever connects next begins with another authority.
+    pub(crate) fn avoid(&self) {
+        self.session.connector.avoid();
     }
 }
 
@@ -168,16 +212,17 @@ impl Session {
     }
 
     fn explained<T>(&self, response: tonic::Result<tonic::Response<T>>) -> Result<T, CallError> {
-        let status = match response {
-            Ok(response) => return Ok(response.into_inner()),
-            Err(status) => status,
-        };
-        let why = self.connector.explain(&status);
-        Err(CallError(if self.enrolled.has_ended(unix_seconds()) {
-            let remedy = self.enrolled.remedy();
-            format!("the certificate ended: {remedy} (the authority: {why})")
+        response
+            .map(tonic::Response::into_inner)
+            .map_err(|status| self.explain(&status))
+    }
+
+    fn explain(&self, status: &Status) -> CallError {
+        let why = self.connector.explain(status);
+        CallError(if self.enrolled.has_ended(unix_seconds()) {
+            format!("the certificate ended (the authority: {why})")
         } else {
             why
-        }))
+        })
     }
 }

@@ -82,7 +82,15 @@ async fn serve(run: Run) -> anyhow::Result<()> {
             info!("already enrolled: the join token is not needed, and was not read");
             None
         }
-        file => file.map(read_join_token).transpose()?,
+        Some(file) => match read_join_token(file) {
+            // Its certificate has ended, and its key may be enough.
+            Err(error) if config.has_enrolled() => {
+                warn!(%error, "starting without the join token");
+                None
+            }
+            read => Some(read?),
+        },
+        None => None,
     };
     // Not before: while standard input is waited for, a signal ends the program by itself.
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,6 +1,5 @@
 //! What the agent is, holds and waits for: `GetStatus`, readiness, and the notes that explain both.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cattery_proto::v1;
@@ -41,17 +40,16 @@ impl Agent {
                 "no authority answered the last time: verifying with the keys held".to_owned(),
             );
         }
-        let difference = self.clock_difference_ms.load(Ordering::Relaxed);
-        if Duration::from_millis(difference.unsigned_abs())
-            > Duration::from_secs(self.config.leeway_seconds) / 2
-        {
+        let skew = self.skew();
+        if skew.is_great() {
             notes.push(format!(
-                "the authorities' clock and this one's differ by {difference} ms: check NTP on both"
+                "the authorities' clock and this one's differ by {} ms: check NTP on both",
+                skew.difference_ms
             ));
         }
         let enrolled = self.link.enrolled();
         if enrolled.has_ended(now.wall) {
-            notes.push(format!("the certificate ended: {}", enrolled.remedy()));
+            notes.push(self.link.way_back());
         }
         notes
     }
@@ -84,7 +82,7 @@ impl Agent {
             outage_budget_seconds: self.contact.budget().as_secs(),
             outage_budget_left_seconds: self.contact.left(now).as_secs(),
             certificate_not_after: enrolled.not_after,
-            clock_difference_ms: self.clock_difference_ms.load(Ordering::Relaxed),
+            clock_difference_ms: self.skew().difference_ms,
             single_use_entries: count(self.once.len()),
             single_use_capacity: count(self.once.capacity()),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,4 +1,6 @@
-//! Renewing the certificate well before it ends.
+//! Renewing the certificate well before it ends, and getting another one where that did not work out.
+
+mod retry;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,47 +9,60 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use crate::agent::Agent;
-use crate::clock::{jittered, unix_seconds};
+use crate::clock::{spread, unix_seconds};
+use crate::link::{Link, LinkError, Outcome};
+use retry::Retry;
 
 /// How often to look at the clock: it may jump, and the machine may sleep.
 const GREATEST_NAP: Duration = Duration::from_secs(60);
-/// After a renewal that failed.
-const RETRY: Duration = Duration::from_secs(30);
 
 /// Runs until it is dropped.
 pub(crate) async fn run(agent: Arc<Agent>) {
-    let mut spread = rand::random_range(0.9..=1.1);
-    let mut has_failed = false;
+    let link = &agent.link;
+    let mut due_at = rand::random_range(0.9..=1.1);
+    let mut retry = Retry::default();
     loop {
-        let enrolled = agent.link.enrolled();
-        let wait = until_due(
-            enrolled.obtained_at,
-            enrolled.not_after,
-            unix_seconds(),
-            spread,
-        );
+        let enrolled = link.enrolled();
+        let (obtained_at, not_after) = (enrolled.obtained_at, enrolled.not_after);
+        let wait = until_due(obtained_at, not_after, unix_seconds(), due_at);
         if !wait.is_zero() {
             sleep(wait.min(GREATEST_NAP)).await;
             continue;
         }
-        match agent.link.renew(unix_seconds()).await {
-            Ok(()) => {
-                info!("renewed the certificate");
-                spread = rand::random_range(0.9..=1.1);
-                has_failed = false;
+        match next_certificate(link).await {
+            Ok(how) => {
+                info!("{how}");
+                due_at = rand::random_range(0.9..=1.1);
+                retry = Retry::default();
                 sleep(Duration::from_secs(1)).await; // whatever lifetime an authority gives
             }
-            Err(error) if has_failed => {
-                debug!(%error, "still cannot renew the certificate");
-                sleep(jittered(RETRY)).await;
-            }
             Err(error) => {
-                warn!(%error, not_after = enrolled.not_after, "cannot renew the certificate");
-                has_failed = true;
-                sleep(jittered(RETRY)).await;
+                let (wait, is_news) = retry.failed(error.outcome());
+                if is_news {
+                    warn!(%error, not_after, "cannot renew the certificate");
+                } else {
+                    debug!(%error, "still cannot renew the certificate");
+                }
+                sleep(spread(wait)).await;
             }
         }
     }
+}
+
+/// Renews, or asks for another one where the certificate has ended by this clock or the authority's. Gives what was done.
+async fn next_certificate(link: &Link) -> Result<&'static str, LinkError> {
+    let now = unix_seconds();
+    if !link.enrolled().has_ended(now) {
+        match link.renew(now).await {
+            Ok(()) => return Ok("renewed the certificate"),
+            Err(error) if error.outcome() == Outcome::Unknown => {
+                debug!(%error, "an authority does not take the certificate");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    link.recover(now).await?;
+    Ok("the certificate had ended: got another one for the same key")
 }
 
 /// Two thirds of its life, a tenth sooner or later.

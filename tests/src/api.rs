@@ -1,6 +1,6 @@
 //! The authority's and the agent's calls, made directly: quicker than a process for each.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -41,12 +41,27 @@ impl Operator {
     /// # Errors
     /// Where there is none.
     pub fn of_home(home: &Path) -> Result<Self> {
+        Self::connect(home, None)
+    }
+
+    /// The operator of a home, at one authority of several.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn at(home: &Path, authority: SocketAddr) -> Result<Self> {
+        Self::connect(home, Some(authority))
+    }
+
+    fn connect(home: &Path, authority: Option<SocketAddr>) -> Result<Self> {
         let path = home.join("operator.json");
         let text =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let file: Value = serde_json::from_str(&text)?;
         let cluster = &file["cluster"];
-        let addresses = strings(&cluster["addresses"])?;
+        let addresses = match authority {
+            Some(address) => vec![address.to_string()],
+            None => strings(&cluster["addresses"])?,
+        };
         let bundle = strings(&cluster["trust_bundle"])?
             .iter()
             .map(|text| Ok(STANDARD.decode(text)?))
@@ -114,8 +129,24 @@ impl User {
     /// Where the text is not one.
     pub fn new(api_key: &str) -> Result<Self> {
         let parsed = ApiKey::parse(api_key)?;
+        Self::connect(api_key, &parsed, parsed.addresses.clone())
+    }
+
+    /// The same, at one authority of several.
+    ///
+    /// # Errors
+    /// Where the text is not one.
+    pub fn at(api_key: &str, authority: SocketAddr) -> Result<Self> {
+        Self::connect(
+            api_key,
+            &ApiKey::parse(api_key)?,
+            vec![authority.to_string()],
+        )
+    }
+
+    fn connect(api_key: &str, parsed: &ApiKey, addresses: Vec<String>) -> Result<Self> {
         let trust = Trust::Fingerprint(parsed.ca_sha256);
-        let connector = Connector::new(parsed.addresses.clone(), &trust, None)?;
+        let connector = Connector::new(addresses, &trust, None)?;
         Ok(Self {
             client: UserKeysClient::new(connector.channel()),
             api_key: api_key.to_owned(),

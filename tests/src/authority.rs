@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -71,6 +72,33 @@ impl Authority {
             Ok(socket.exists().then_some(()))
         })?;
         Ok(authority)
+    }
+
+    /// Another authority of the same cluster, in a folder of its own: the same settings and key file, but for its id and where it
+    /// listens. It is not started.
+    ///
+    /// # Errors
+    /// Where files cannot be copied.
+    pub fn twin(&self, folder: &Path, id: &str, addr: SocketAddr) -> Result<Self> {
+        let dir = folder.join(id);
+        fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        fs::copy(self.dir.join("master.key"), dir.join("master.key"))?;
+        let settings = fs::read_to_string(self.dir.join("authority.toml"))?
+            .replace(
+                "authority_id = \"authority-1\"",
+                &format!("authority_id = \"{id}\""),
+            )
+            .replace(
+                &format!("listen = \"{}\"", self.addr),
+                &format!("listen = \"{addr}\""),
+            );
+        fs::write(dir.join("authority.toml"), settings)?;
+        Ok(Self {
+            logs: folder.join(format!("logs-{id}")),
+            dir,
+            addr,
+            process: None,
+        })
     }
 
     /// Changes `authority.toml`.

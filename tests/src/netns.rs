@@ -70,6 +70,28 @@ impl Namespace {
         wrapped
     }
 
+    /// Pulls the cable out: packets are lost, and nobody is told.
+    ///
+    /// # Errors
+    /// Where `ip` fails.
+    pub fn unplug(&self) -> Result<()> {
+        self.set("down")
+    }
+
+    /// Puts it back.
+    ///
+    /// # Errors
+    /// Where `ip` fails.
+    pub fn plug(&self) -> Result<()> {
+        self.set("up")
+    }
+
+    fn set(&self, state: &str) -> Result<()> {
+        let peer = format!("{}p", self.cable);
+        ip(&["-n", &self.name, "link", "set", &peer, state])?;
+        Ok(())
+    }
+
     /// Cuts the cable, and checks that no route but loopback is left.
     ///
     /// # Errors

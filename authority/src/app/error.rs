@@ -14,12 +14,11 @@ use crate::store::StoreError;
 pub enum StartError {
     /// `authority.toml` and the store are of different clusters.
     #[error(
-        "the store in {} is of cluster {store}, but authority.toml says {config}: put the two that belong together into one directory",
-        dir.display()
+        "the store in {place} is of cluster {store}, but authority.toml says {config}: put the two that belong together into one directory, or correct [store]"
     )]
     OtherCluster {
-        /// The authority's directory.
-        dir: PathBuf,
+        /// Where the store is.
+        place: String,
         /// The cluster of the store.
         store: String,
         /// The cluster of the configuration.
@@ -46,10 +45,28 @@ pub enum StartError {
         known: u32,
     },
     /// The store holds no cluster.
-    #[error("the store in {} holds no cluster: run `cattery init` first", dir.display())]
+    #[error("the store in {place} holds no cluster: run `cattery init` first, or correct [store]")]
     NoCluster {
-        /// The authority's directory.
-        dir: PathBuf,
+        /// Where the store is.
+        place: String,
+    },
+    /// The store was made by version 0.1.
+    #[error(
+        "the store has the format {found} of version 0.1, and this version reads {known}: it cannot be carried over; keep it, and make a new cluster"
+    )]
+    OldFormat {
+        /// The store's.
+        found: u32,
+        /// This version's.
+        known: u32,
+    },
+    /// Another authority has this one's id.
+    #[error(
+        "another authority with the id `{id}` is alive: each needs an id of its own, so correct authority_id in authority.toml (an authority that was killed is given up after half a minute)"
+    )]
+    IdInUse {
+        /// The id.
+        id: String,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}{}", remedy(source))]
@@ -133,6 +150,8 @@ impl From<Failure> for StartError {
             Failure::Audit(error) => error.into(),
             Failure::Record(error) => error.into(),
             Failure::Seal(error) => error.into(),
+            Failure::Ca(error) => error.into(),
+            Failure::Tls(error) => error.into(),
             other => Self::Failed(crate::failure::chain(&other)),
         }
     }

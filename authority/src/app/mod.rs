@@ -3,10 +3,14 @@
 mod error;
 mod health;
 mod identity;
+mod leader;
 mod listen;
+mod membership;
 mod open;
+mod rollover;
 mod socket;
-mod sweep;
+mod store;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::config::{Config, Unseal};
 use crate::rpc::{UnsealService, serve_local};
 use crate::seal::{KeyFile, Passphrase};
+use crate::standing::Standing;
 use open::Opener;
 
 pub use crate::tls::FILES;
@@ -44,6 +49,7 @@ pub struct Running {
     open: watch::Receiver<bool>,
     stop: Stop,
     tasks: TaskTracker,
+    standing: Arc<Standing>,
     _stop_on_drop: DropGuard,
 }
 
@@ -80,6 +86,7 @@ impl App {
         let unseal = config.unseal.clone();
         let opener = Opener::new(config, stop.clone(), tasks.clone()).await?;
         let (local_addr, open) = (opener.local_addr(), opener.watch());
+        let standing = opener.standing().clone();
         match (unseal, passphrase) {
             (Unseal::KeyFile(path), None) => opener.open(KeyFile::read(path)?).await?,
             (Unseal::KeyFile(_), Some(_)) => return Err(StartError::NoPassphraseNeeded),
@@ -98,6 +105,7 @@ impl App {
             open,
             stop,
             tasks,
+            standing,
             _stop_on_drop: stop_on_drop,
         })
     }
@@ -154,6 +162,10 @@ impl Running {
             if timeout(KILL, self.tasks.wait()).await.is_err() {
                 tracing::error!("something does not end, and is left behind");
             }
+        }
+        // The last, since changes rest on it; others need not wait for it to run out.
+        if timeout(KILL, self.standing.leave()).await.is_err() {
+            tracing::warn!("the session in the store is left to run out");
         }
         tracing::info!("stopped");
     }

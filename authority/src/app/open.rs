@@ -16,20 +16,24 @@ use zeroize::Zeroizing;
 use super::identity::Identity;
 use super::listen::Port;
 use super::socket::{Removed, beside};
-use super::{ADDRESS_FILE, StartError, Stop, health, sweep};
+use super::{ADDRESS_FILE, StartError, Stop, health, leader, membership, store, watchdog};
 use crate::act::{Act, now_ms};
 use crate::audit::{Action, Audit, AuditError, Changes};
-use crate::ca::Ca;
-use crate::cluster::Authority;
-use crate::config::Config;
-use crate::failure::chain;
-use crate::init::{AUDIT_DIR, STORE_FILE};
+use crate::behind::Behind;
+use crate::bulletin::Bulletin;
+use crate::cluster::{Authority, Backups};
+use crate::config::{Config, StoreSettings};
+use crate::failure::{Failure, chain};
+use crate::init::AUDIT_DIR;
 use crate::records::{ClusterRecord, FORMAT, Record as _, key};
-use crate::registry::Registry;
+use crate::registry::{Limits, Registry, decide};
 use crate::rootkeys::RootKeys;
 use crate::rpc;
-use crate::seal::{self, Passphrase, UnsealMethod};
-use crate::store::{Embedded, Store, StoreError};
+use crate::seal::{self, Passphrase, Sealer, UnsealMethod};
+use crate::signers::Signers;
+use crate::standing::Standing;
+use crate::store::{Revision, Store, Transaction};
+use crate::timing::timing;
 use crate::tls;
 
 /// How long another process may take to let go of the store and the log: one that is being replaced, say.
@@ -50,6 +54,7 @@ pub(super) struct Opener {
     addresses: Vec<String>,
     port: Mutex<Port>,
     open: watch::Sender<bool>,
+    standing: Arc<Standing>,
 }
 
 impl Opener {
@@ -59,11 +64,7 @@ impl Opener {
         stop: Stop,
         tasks: TaskTracker,
     ) -> Result<Self, StartError> {
-        let path = config.dir.join(STORE_FILE);
-        let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
-        let store = patiently(move || Embedded::open(&path), in_use).await?;
-        stop.with(&tasks, "the store", store.ended());
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = store::open(&config, &stop, &tasks).await?;
         let cluster = check_cluster(&config, &*store).await?;
         let port = Port::take(&config.listen).await?;
         let local_addr = port.local_addr();
@@ -82,11 +83,16 @@ impl Opener {
             local_addr,
             port: Mutex::new(port),
             open: watch::Sender::new(false),
+            standing: Arc::default(),
         })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    pub(super) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -114,26 +120,63 @@ impl Opener {
         }
         let store = self.store.clone();
         let sealer = Arc::new(seal::unseal(&*store, method).await?);
-        let ca = Ca::load(&*store, &sealer).await?;
-        let changes = self.open_audit().await?;
+        let found = store.commit(Transaction::new()).await?;
+        // Before the log is looked at: another process of the same id may be writing to it.
+        let seat = membership::join(&*store, &self.config.authority_id).await?;
+        let session_ended = seat.session.ended();
+        self.standing.set(Some(seat));
+        let opened = self
+            .serve(&mut port, found, store, sealer, session_ended)
+            .await;
+        if opened.is_err() {
+            self.standing.leave().await;
+        }
+        opened
+    }
+
+    async fn serve(
+        &self,
+        port: &mut Port,
+        found: Revision,
+        store: Arc<dyn Store>,
+        sealer: Arc<Sealer>,
+        session_ended: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), StartError> {
+        let signers = Signers::new(store.clone(), sealer.clone());
+        let changes = self.open_audit(found).await?;
         let audit = changes.audit().clone();
-        let identity = Identity::issue(&ca, &self.config.authority_id, &audit).await?;
+        let incarnation = self.cluster.incarnation;
+        let registry = Registry::new(store.clone(), changes.clone(), incarnation)
+            .resting_on(self.standing.clone());
+        let id = &self.config.authority_id;
+        let identity = Identity::issue(&registry, &signers, id).await?;
+        let act = Act::new(String::new(), format!("authority/{id}"));
+        let lease = self.config.max_lease.as_secs();
+        decide(|| registry.allow_lease(&act, lease)).await?;
+        decide(|| registry.announce(&act, id, &self.addresses)).await?;
         let authority = Arc::new(Authority {
-            registry: Registry::new(store.clone(), changes.clone()),
-            root_keys: RootKeys::new(store, sealer),
+            registry,
+            root_keys: RootKeys::new(store.clone(), sealer.clone()),
+            bulletin: Bulletin::start(store.clone()).await?,
+            limits: Limits {
+                timing: timing(self.config.leeway),
+                max_lease: lease,
+            },
             config: self.config.clone(),
             cluster: self.cluster.clone(),
-            addresses: self.addresses.clone(),
+            own_addresses: self.addresses.clone(),
             certificate_not_after: identity.not_after(),
             trouble: watch::Sender::new(false),
+            behind: Behind::default(),
             verifying: Mutex::default(),
-            ca,
+            backups: Backups {
+                store: store.clone(),
+                sealer: sealer.clone(),
+                taking: Mutex::default(),
+            },
+            signers,
         });
         self.check_epochs(&authority).await?;
-        let act = Act::new(
-            String::new(),
-            format!("authority/{}", self.config.authority_id),
-        );
         let started = act
             .event(Action::AuthorityStarted, act.actor.as_str())
             .field("version", env!("CARGO_PKG_VERSION"));
@@ -160,15 +203,18 @@ impl Opener {
             authority = self.config.authority_id,
             "listening on {}", self.local_addr
         );
+        let minded = authority.clone();
+        let went_back = async move { minded.bulletin.mind().await };
+        self.stop.with(&self.tasks, "what the store has", went_back);
         self.spawn_marks(changes.clone(), authority.clone());
         self.spawn_health(changes.clone(), authority.clone());
-        self.spawn_sweeps(authority.clone());
+        self.spawn_leader(authority.clone(), store, session_ended);
         self.spawn_renewal(identity, authority.clone());
         self.spawn_server(authority, incoming, address_file, changes);
         Ok(())
     }
 
-    async fn open_audit(&self) -> Result<Changes, StartError> {
+    async fn open_audit(&self, found: Revision) -> Result<Changes, StartError> {
         let (dir, id) = (
             self.config.dir.join(AUDIT_DIR),
             self.config.authority_id.clone(),
@@ -176,8 +222,16 @@ impl Opener {
         let in_use = |error: &AuditError| matches!(error, AuditError::InUse { .. });
         let (audit, dangling) = patiently(move || Audit::open(&dir, &id), in_use).await?;
         self.stop.with(&self.tasks, "the audit log", audit.ended());
-        let changes = Changes::new(self.store.clone(), audit, dangling);
-        changes.expect_alone().await?;
+        let changes = Changes::new(
+            self.store.clone(),
+            audit,
+            dangling,
+            self.cluster.incarnation,
+        );
+        changes.found_at(found);
+        if self.config.store == StoreSettings::Embedded {
+            changes.expect_alone().await?;
+        }
         if self.config.accept_audit_loss {
             changes.settle_accepting_loss(now_ms()).await?;
         } else {
@@ -188,9 +242,9 @@ impl Opener {
 
     /// An authority that cannot issue must not say that it serves.
     async fn check_epochs(&self, authority: &Authority) -> Result<(), StartError> {
-        authority.registry.active_epoch().await?;
-        for epoch in authority.registry.live_epochs().await? {
-            authority.root_keys.load(epoch.number).await?;
+        let epochs = authority.registry.live_epochs().await?;
+        for epoch in epochs.record.line.to_line().map_err(Failure::from)?.live() {
+            authority.root_keys.load(epoch).await?;
         }
         Ok(())
     }
@@ -225,23 +279,26 @@ impl Opener {
             .spawn(async move { health::keep(&reporter, &authority, &changes, &drain).await });
     }
 
-    fn spawn_sweeps(&self, authority: Arc<Authority>) {
-        let drain = self.stop.drain.clone();
-        self.tasks
-            .spawn(async move { sweep::keep(&authority.registry, &drain).await });
+    /// Three tasks, so that none can hold up another: the session, what a leader does, and who watches it.
+    fn spawn_leader(
+        &self,
+        authority: Arc<Authority>,
+        store: Arc<dyn Store>,
+        session_ended: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let drain = &self.stop.drain;
+        let kept = membership::keep(authority.clone(), store, session_ended, drain.clone());
+        self.tasks.spawn(kept);
+        let led = leader::keep(authority.clone(), drain.clone());
+        self.stop.with(&self.tasks, "the leader's task", led);
+        let watched = watchdog::keep(authority, self.health.clone(), drain.clone());
+        self.stop.with(&self.tasks, "the watchdog", watched);
     }
 
     fn spawn_renewal(&self, identity: Identity, authority: Arc<Authority>) {
         let drain = self.stop.drain.clone();
         self.tasks.spawn(async move {
-            let Authority {
-                ca,
-                config,
-                registry,
-                ..
-            } = &*authority;
-            let kept = identity.keep(ca, &config.authority_id, registry.audit());
-            drain.run_until_cancelled(kept).await;
+            drain.run_until_cancelled(identity.keep(&authority)).await;
         });
     }
 
@@ -288,7 +345,7 @@ impl rpc::Open for Arc<Opener> {
 }
 
 /// What is opened blocks while it is read, so that is done where it may.
-async fn patiently<T, E>(
+pub(super) async fn patiently<T, E>(
     open: impl Fn() -> Result<T, E> + Clone + Send + 'static,
     in_use: impl Fn(&E) -> bool,
 ) -> Result<T, StartError>
@@ -312,9 +369,15 @@ where
 async fn check_cluster(config: &Config, store: &dyn Store) -> Result<ClusterRecord, StartError> {
     let entry = store.get(key::CLUSTER).await?;
     let entry = entry.ok_or_else(|| StartError::NoCluster {
-        dir: config.dir.clone(),
+        place: store::place(config),
     })?;
     let cluster = ClusterRecord::decode(&entry.key, &entry.value)?;
+    if cluster.format < FORMAT {
+        return Err(StartError::OldFormat {
+            found: cluster.format,
+            known: FORMAT,
+        });
+    }
     if cluster.format > FORMAT {
         return Err(StartError::Format {
             found: cluster.format,
@@ -323,7 +386,7 @@ async fn check_cluster(config: &Config, store: &dyn Store) -> Result<ClusterReco
     }
     if cluster.cluster_id != config.cluster_id {
         return Err(StartError::OtherCluster {
-            dir: config.dir.clone(),
+            place: store::place(config),
             store: cluster.cluster_id.to_string(),
             config: config.cluster_id.to_string(),
         });

@@ -28,8 +28,18 @@ pub enum Action {
     ClusterCreated,
     /// An authority began to serve.
     AuthorityStarted,
+    /// Agents and clients were told where an authority is.
+    AuthorityAnnounced,
     /// An authority serves again: its store or its log had failed.
     AuthorityResumed,
+    /// An operator took a backup.
+    BackupMade,
+    /// A cluster was restored from a backup.
+    ClusterRestored,
+    /// A restore took away again what was taken away after its backup was made. The field `repeats` is the action that it was.
+    RevocationRepeated,
+    /// An authority goes on with a store that was restored. The subject is `incarnation/N`, which holds from there on.
+    IncarnationEntered,
     /// An authority's own certificate was issued.
     AuthorityCertificateIssued,
     /// An operator accepted that a part of the audit log is lost.
@@ -52,12 +62,36 @@ pub enum Action {
     AgentEnrolled,
     /// A certificate was renewed.
     CertificateRenewed,
+    /// An agent whose certificate had ended proved to have its key, and got a new one.
+    CertificateRecovered,
     /// A service's keys were handed to its agent.
     ServiceKeysIssued,
+    /// The next key of a cluster (an epoch) or of a service (a generation) was made.
+    KeyPrepared,
+    /// Keys are issued from it now.
+    KeyActivated,
+    /// A key that drained ended.
+    KeyRetired,
+    /// A fresh key took the place of all that were there.
+    KeysReplaced,
+    /// The next CA was made: it is trusted, and signs nothing yet.
+    CaPrepared,
+    /// Certificates are signed by the next CA from now on; the key of the one before was destroyed.
+    CaActivated,
+    /// A CA is trusted no more.
+    CaRetired,
+    /// The greatest lease of the cluster went up.
+    GreatestLeaseRaised,
+    /// A service was taken out of use.
+    ServiceDisabled,
+    /// An agent's access was ended.
+    AgentEvicted,
     /// A user was registered.
     UserAdded,
     /// A user was disabled.
     UserDisabled,
+    /// The keys that a user held were revoked.
+    UserRevoked,
     /// An API key was made.
     ApiKeyCreated,
     /// An API key was revoked.
@@ -71,6 +105,9 @@ pub enum Action {
     /// Somebody was refused: a wrong secret, a role that is not enough.
     AccessDenied,
 }
+
+/// What [`Action::IncarnationEntered`] is in the log, and what its subject begins with.
+pub(super) const INCARNATION_ENTERED: (&str, &str) = ("incarnation_entered", "incarnation/");
 
 impl Event {
     /// An event without fields.

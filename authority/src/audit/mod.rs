@@ -7,14 +7,17 @@ mod changes;
 mod error;
 mod event;
 mod log;
+mod read;
 mod record;
 mod verify;
 mod wanted;
 mod writer;
 
-pub use changes::{ChangeError, Changes};
+pub use changes::{ChangeError, Changes, OldSign, StorePlace};
+pub(crate) use changes::{MARKS, OPS};
 pub use error::AuditError;
 pub use event::{Action, Event};
 pub use log::{Audit, log_path};
+pub use read::{Record, Said, Told, read, whose};
 pub use record::{Intent, OpId, Outcome, Position};
 pub use verify::{VerifyReport, verify};

@@ -94,6 +94,7 @@ pub(super) struct ReadLine {
     pub(super) kind: String,
     pub(super) op: Option<OpId>,
     pub(super) action: Option<String>,
+    pub(super) subject: Option<String>,
     pub(super) revision: Option<Revision>,
 }
 

@@ -3,6 +3,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
+use super::event::INCARNATION_ENTERED;
 use super::record::{MAX_LINE, ReadLine};
 use super::{AuditError, Intent, OpId, Position};
 use crate::store::Revision;
@@ -20,8 +21,12 @@ pub struct VerifyReport {
     pub problem: Option<String>,
     /// Intents without an outcome, oldest first.
     pub dangling: Vec<Intent>,
-    /// The newest revision of the store that a change in it made; 0 for none.
+    /// Of the store that the authority worked on last: how often its cluster was restored, from 1.
+    pub incarnation: u64,
+    /// The newest revision of that store that a change in it made; 0 for none.
     pub revision: Revision,
+    /// The intent of that change; 0 for none.
+    pub newest_change: u64,
     /// Bytes of a last line that was cut off; the next start removes them. No sign of tampering.
     pub torn: u64,
 }
@@ -46,13 +51,24 @@ pub fn verify(
 
 /// Reads records from their first on, until one does not fit.
 pub(super) fn scan(
-    mut log: impl BufRead,
+    log: impl BufRead,
     start: Position,
     mark: Option<Position>,
 ) -> io::Result<VerifyReport> {
+    scan_each(log, start, mark, |_, _| {})
+}
+
+/// As [`scan`], and tells each line, with the incarnation that it is of.
+pub(super) fn scan_each(
+    mut log: impl BufRead,
+    start: Position,
+    mark: Option<Position>,
+    mut visit: impl FnMut(&[u8], u64),
+) -> io::Result<VerifyReport> {
     let mut head = start;
     let mut torn = 0;
-    let mut revision = 0;
+    let mut incarnation = 1;
+    let mut newest = (0, 0);
     let mut problem = None;
     let mut marked = mark.is_none_or(|mark| mark == start);
     let mut open: HashMap<OpId, Intent> = HashMap::new();
@@ -75,9 +91,18 @@ pub(super) fn scan(
             break;
         }
         match follow(head, &line, &mut open) {
-            Ok((next, made)) => {
+            Ok(Followed {
+                next,
+                made,
+                entered,
+            }) => {
                 head = next;
-                revision = revision.max(made.unwrap_or(0));
+                if let Some(entered) = entered.filter(|entered| *entered > incarnation) {
+                    incarnation = entered;
+                    newest = (0, 0);
+                }
+                newest = newest.max(made.unwrap_or_default());
+                visit(&line, incarnation);
             }
             Err(why) => {
                 problem = Some(format!("line {}: {why}", head.seq + 1));
@@ -109,17 +134,29 @@ pub(super) fn scan(
         head,
         problem,
         dangling,
-        revision,
+        incarnation,
+        revision: newest.0,
+        newest_change: newest.1,
         torn,
     })
 }
 
-/// The place after `line`, if it follows from `head`, and the store's revision if it says one.
+/// What the chain needs to know of a line that follows.
+struct Followed {
+    /// The place after it.
+    next: Position,
+    /// If it says that a change was made: the store's revision, and the intent's number.
+    made: Option<(Revision, u64)>,
+    /// The incarnation, if one begins.
+    entered: Option<u64>,
+}
+
+/// What `line` says, if it follows from `head`.
 fn follow(
     head: Position,
     line: &[u8],
     open: &mut HashMap<OpId, Intent>,
-) -> Result<(Position, Option<Revision>), &'static str> {
+) -> Result<Followed, &'static str> {
     let record: ReadLine = serde_json::from_slice(line).map_err(|_| "it is not a record")?;
     if record.prev != head.hash {
         return Err(
@@ -129,6 +166,8 @@ fn follow(
     if record.seq != head.seq + 1 {
         return Err("its number does not follow");
     }
+    let mut entered = None;
+    let mut made = None;
     match (record.kind.as_str(), record.op) {
         ("intent", Some(op)) => {
             let action = record.action.unwrap_or_default();
@@ -142,10 +181,25 @@ fn follow(
             );
         }
         ("outcome", Some(op)) => {
-            open.remove(&op);
+            let intent = open.remove(&op).map_or(0, |intent| intent.seq);
+            made = record.revision.map(|revision| (revision, intent));
         }
-        ("event", None) => {}
+        ("event", None) => entered = record.entered(),
         _ => return Err("it is not a record of a kind that this version knows"),
     }
-    Ok((Position::of(record.seq, line), record.revision))
+    Ok(Followed {
+        next: Position::of(record.seq, line),
+        made,
+        entered,
+    })
+}
+
+impl ReadLine {
+    fn entered(&self) -> Option<u64> {
+        let (action, subject) = INCARNATION_ENTERED;
+        if self.action.as_deref() != Some(action) {
+            return None;
+        }
+        self.subject.as_deref()?.strip_prefix(subject)?.parse().ok()
+    }
 }

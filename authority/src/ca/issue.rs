@@ -52,10 +52,22 @@ impl Validity {
 
 /// What a certificate makes of its holder. Each one has one usage of its own: no client's certificate can serve.
 pub(super) enum Role<'a> {
-    Ca,
-    Service { name: &'a str, agent_id: &'a str },
-    Operator { name: &'a str, device_id: &'a str },
-    Authority { id: &'a str },
+    /// A CA, and how many others may stand between it and a certificate.
+    Ca {
+        number: u32,
+        below: u8,
+    },
+    Service {
+        name: &'a str,
+        agent_id: &'a str,
+    },
+    Operator {
+        name: &'a str,
+        device_id: &'a str,
+    },
+    Authority {
+        id: &'a str,
+    },
 }
 
 pub(super) struct Template<'a> {
@@ -81,11 +93,13 @@ impl Template<'_> {
         params.use_authority_key_identifier_extension = true;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let ca_name;
         let name = match self.role {
-            Role::Ca => {
-                params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            Role::Ca { number, below } => {
+                params.is_ca = IsCa::Ca(BasicConstraints::Constrained(*below));
                 params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-                "Cattery CA"
+                ca_name = format!("Cattery CA {number}");
+                &ca_name
             }
             Role::Service { name, agent_id } => {
                 self.client(&mut params, "service", name)?;

@@ -7,6 +7,8 @@ mod csr;
 mod error;
 mod issue;
 mod keep;
+mod rollover;
+mod trusted;
 
 use cattery_core::ServiceName;
 use rcgen::{Issuer, SubjectPublicKeyInfo};
@@ -17,23 +19,39 @@ use zeroize::Zeroizing;
 pub use csr::RequestedKey;
 pub use error::CaError;
 pub use issue::{Issued, Validity};
+pub use keep::{FIRST, Successor};
+pub(crate) use rollover::{
+    Facts as CaFacts, Leases, Needed as CaNeeded, Refused as CaRefused, Rollover, Step as CaStep,
+};
+pub(crate) use trusted::Cas;
 
-use crate::records::Hex;
+use crate::records::{Hex, key};
 use issue::{Role, Template};
 use keep::CaKey;
 
-/// Where the store keeps the CA.
-pub const CA_KEY: &str = "ca/1";
-
 /// A CA: a certificate that everyone in the cluster trusts, and its key, which is wiped when this is dropped.
 pub struct Ca {
+    number: u32,
     certificate: CertificateDer<'static>,
+    not_before: u64,
     not_after: u64,
     trust_domain: String,
     issuer: Issuer<'static, CaKey>,
 }
 
 impl Ca {
+    /// Counts the CAs of a cluster, from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Where the store keeps it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        key::ca(self.number)
+    }
+
     /// The certificate that clients and authorities trust.
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
@@ -44,6 +62,12 @@ impl Ca {
     #[must_use]
     pub fn fingerprint(&self) -> Hex<32> {
         Hex(Sha256::digest(&self.certificate).into())
+    }
+
+    /// When the certificate begins, Unix seconds.
+    #[must_use]
+    pub fn not_before(&self) -> u64 {
+        self.not_before
     }
 
     /// When the certificate ends, Unix seconds.

@@ -16,6 +16,7 @@
 //! ```
 
 mod settings;
+mod store;
 mod values;
 mod write;
 
@@ -26,6 +27,7 @@ use std::time::Duration;
 use crate::records::Hex;
 use settings::Settings;
 
+pub use store::{CertificateFiles, EtcdSettings, Login, StoreSettings};
 pub use values::{parse_duration, show_duration};
 
 /// What the file is called in the authority's directory.
@@ -43,9 +45,17 @@ pub const DEFAULT_MAX_LEASE: Duration = DAY;
 pub(crate) const MAX_LEASE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Three days: agents renew at half of it, so an authority may be away for a day and a half before any agent notices.
 const DEFAULT_AGENT_CERTIFICATE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// A month: an agent that was cut off for weeks comes back by itself, and its key alone is worth nothing to whoever finds it later.
+const DEFAULT_RECOVERY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Ten years: its successor comes when a third of that is left.
+const DEFAULT_CA: Duration = Duration::from_secs(3650 * 24 * 3600);
 /// Three months: an operator may be on leave, and nobody can let the last admin in again. Revoking is at once.
 const DEFAULT_OPERATOR_CERTIFICATE: Duration = Duration::from_secs(90 * 24 * 3600);
-/// Half a minute: how late an agent may hear of a disabled user, at a cost of one small call per agent.
+/// A month: what leaks of an epoch is worth nothing after that, and nobody notices a rotation.
+const DEFAULT_ROTATION: Duration = Duration::from_secs(30 * 24 * 3600);
+/// That of the protocol: agents allow as much when they look at a token's times.
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+/// Half a minute: how late an authority notices that an agent is gone, and an agent that an authority is. News is told at once.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(30);
 
 /// The settings of one authority.
@@ -67,10 +77,20 @@ pub struct Config {
     pub max_lease: Duration,
     /// How long an agent's certificate is good for.
     pub agent_certificate_lifetime: Duration,
+    /// How long after its certificate's end an agent gets a new one for its old key; `None` for not at all.
+    pub agent_recovery_window: Option<Duration>,
     /// How long an operator's certificate is good for.
     pub operator_certificate_lifetime: Duration,
-    /// How often agents are told to ask for their keys again.
+    /// How long the next CA is good for.
+    pub ca_lifetime: Duration,
+    /// How often agents are asked for a beat, at the least.
     pub service_refresh_interval: Duration,
+    /// How long an epoch is active before the next one takes its place; `None` for until an operator says so.
+    pub rotation_period: Option<Duration>,
+    /// The greatest difference between the clocks of any two machines.
+    pub leeway: Duration,
+    /// Where the cluster's state is kept.
+    pub store: StoreSettings,
     /// What opens the store.
     pub unseal: Unseal,
     /// What is logged.
@@ -178,8 +198,13 @@ impl Config {
             addresses: Vec::new(),
             max_lease: DEFAULT_MAX_LEASE,
             agent_certificate_lifetime: DEFAULT_AGENT_CERTIFICATE,
+            agent_recovery_window: Some(DEFAULT_RECOVERY),
             operator_certificate_lifetime: DEFAULT_OPERATOR_CERTIFICATE,
+            ca_lifetime: DEFAULT_CA,
             service_refresh_interval: DEFAULT_REFRESH,
+            rotation_period: Some(DEFAULT_ROTATION),
+            leeway: DEFAULT_LEEWAY,
+            store: StoreSettings::Embedded,
             unseal,
             log: Log::default(),
             accept_audit_loss: false,
@@ -236,6 +261,7 @@ impl Config {
         let cluster_id = settings.required("cluster_id", values::cluster_id);
         let trust_domain = settings.optional("trust_domain", values::trust_domain);
         let unseal = read_unseal(dir, settings);
+        let store = StoreSettings::read(dir, settings);
         let mut config = Self::new(
             dir,
             cluster_id.unwrap_or(Hex([0; 16])),
@@ -250,11 +276,12 @@ impl Config {
         settings.set(&mut config.listen, "listen", values::host_port);
         settings.set(&mut config.addresses, "addresses", values::addresses);
         let lifetimes = [
-            (&mut config.max_lease, "max_lease", MINUTE, MAX_LEASE),
+            (&mut config.max_lease, "max_lease", SECOND, MAX_LEASE),
+            (&mut config.leeway, "leeway", SECOND, HOUR),
             (
                 &mut config.agent_certificate_lifetime,
                 "agent_certificate_lifetime",
-                MINUTE,
+                LEAST_CERTIFICATE,
                 YEAR,
             ),
             (
@@ -263,6 +290,8 @@ impl Config {
                 MINUTE,
                 YEAR,
             ),
+            // A third of it is longer than any lease.
+            (&mut config.ca_lifetime, "ca_lifetime", YEAR, 30 * YEAR),
             (
                 &mut config.service_refresh_interval,
                 "service_refresh_interval",
@@ -273,9 +302,44 @@ impl Config {
         for (place, name, least, most) in lifetimes {
             settings.set(place, name, |value| values::duration(value, least, most));
         }
+        settings.set(
+            &mut config.agent_recovery_window,
+            "agent_recovery_window",
+            |value| values::duration_or_off(value, SECOND, YEAR),
+        );
+        settings.set(&mut config.rotation_period, "rotation_period", |value| {
+            values::duration_or_off(value, SECOND, 10 * YEAR)
+        });
+        if let Some(problem) = config.rotates_too_often() {
+            settings.problem(&problem);
+        }
         settings.set(&mut config.log.format, "log.format", values::log_format);
         settings.set(&mut config.log.filter, "log.filter", values::log_filter);
+        config.store = store?;
         cluster_id.and(unseal).map(|_| config)
+    }
+}
+
+impl Config {
+    /// An epoch has to have drained before the next one does.
+    fn rotates_too_often(&self) -> Option<String> {
+        let period = self.rotation_period?;
+        let timing = crate::timing::timing(self.leeway);
+        let (lease, overlap) = (self.max_lease, Duration::from_secs(timing.overlap()));
+        let needed = lease + overlap + self.leeway;
+        (period <= needed).then(|| {
+            format!(
+                "rotation_period: {} has to be longer than max_lease + overlap + leeway = {} + {} + {} = {} (overlap = 2 × leeway + {} s \
+                 for authorities that are slow), since an epoch drains for so long, and only one can at a time: raise rotation_period, \
+                 or lower max_lease or leeway",
+                show_duration(period),
+                show_duration(lease),
+                show_duration(overlap),
+                show_duration(self.leeway),
+                show_duration(needed),
+                timing.confirmed + timing.session,
+            )
+        })
     }
 }
 
@@ -283,6 +347,8 @@ impl Config {
 pub const DEFAULT_TRUST_DOMAIN: &str = "cattery.internal";
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Agents renew at two thirds of it.
+const LEAST_CERTIFICATE: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 

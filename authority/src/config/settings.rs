@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-const TABLES: [&str; 2] = ["unseal", "log"];
+const TABLES: [&str; 3] = ["store", "unseal", "log"];
 
 pub(super) struct Settings {
     table: Table,

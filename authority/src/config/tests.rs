@@ -21,7 +21,99 @@ fn what_init_writes_reads_back() {
     config.log.format = LogFormat::Json;
     config.log.filter = "info,cattery_authority=trace".into();
     config.max_lease = Duration::from_secs(90);
+    config.agent_recovery_window = None;
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    let mut etcd = EtcdSettings {
+        endpoints: vec!["10.0.0.1:2379".into(), "https://[::1]:2379".into()],
+        prefix: "/cattery/a/".into(),
+        ca_file: None,
+        certificate: None,
+        login: None,
+    };
+    config.store = StoreSettings::Etcd(etcd.clone());
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    etcd.ca_file = Some("/etc/etcd/ca.pem".into());
+    etcd.certificate = Some(CertificateFiles {
+        cert_file: "/etc/etcd/a \"b\".pem".into(),
+        key_file: "/etc/etcd/a.key".into(),
+    });
+    etcd.login = Some(Login {
+        user: "cattery".into(),
+        password_file: "/var/lib/cattery/password".into(),
+    });
+    config.store = StoreSettings::Etcd(etcd);
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+}
+
+#[test]
+fn what_a_store_needs_is_said() {
+    let with = |store: &str| {
+        let text = format!("cluster_id = \"{ID}\"\nunseal.method = \"passphrase\"\n{store}");
+        parse(&text).unwrap_err()
+    };
+    for (store, problem) in [
+        (
+            "store.kind = \"files\"",
+            "store.kind: `files` is not a kind of store",
+        ),
+        ("store.kind = \"etcd\"", "store.endpoints: is missing"),
+        ("store.kind = \"etcd\"", "store.prefix: is missing"),
+        (
+            "store.prefix = \"/a/\"",
+            "store.prefix: goes with kind = \"etcd\" only",
+        ),
+        ("store.colour = 1", "store.colour: there is no such setting"),
+        ("store = 1", "write [store]"),
+        (
+            "store = { kind = \"etcd\", endpoints = [\"a\"], prefix = \"a\" }",
+            "store.endpoints: `a` is not HOST:PORT",
+        ),
+        (
+            "store = { kind = \"etcd\", endpoints = [], prefix = \"a\" }",
+            "store.prefix: `a` has to begin and end with a slash",
+        ),
+        (
+            "store = { kind = \"etcd\", endpoints = [\"a:1\"], prefix = \"/a/\", user = \"u\" }",
+            "store.user and store.password_file go together",
+        ),
+        (
+            "store = { kind = \"etcd\", endpoints = [\"a:1\"], prefix = \"/a/\", key_file = \"k\" }",
+            "store.cert_file and store.key_file go together",
+        ),
+        (
+            "store = { kind = \"etcd\", endpoints = [\"a:1\"], prefix = \"/a/\", cert_file = \"c\", key_file = \"k\" }",
+            "store.ca_file: is missing",
+        ),
+    ] {
+        let message = with(store);
+        assert!(message.contains(problem), "no `{problem}` in: {message}");
+    }
+}
+
+#[test]
+fn secrets_of_etcd_are_read_from_files_that_are_ones_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    let etcd = EtcdSettings {
+        endpoints: vec!["a:1".into()],
+        prefix: "/a/".into(),
+        ca_file: None,
+        certificate: None,
+        login: Some(Login {
+            user: "u".into(),
+            password_file: path.clone(),
+        }),
+    };
+    let refused = || etcd.options().err().unwrap().to_string();
+    assert!(refused().contains("store.password_file: cannot read"));
+    std::fs::write(&path, "secret\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(refused().contains("chmod 600"), "{}", refused());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(*etcd.options().unwrap().user.unwrap().password, "secret");
+    std::fs::write(&path, "one\ntwo").unwrap();
+    assert!(!refused().contains("two"), "{}", refused());
 }
 
 #[test]

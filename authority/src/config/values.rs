@@ -76,6 +76,33 @@ pub(super) fn addresses(value: &Value) -> Result<Vec<String>, String> {
     }
 }
 
+pub(super) fn store_kind(value: &Value) -> Result<String, String> {
+    let kind = text(value)?;
+    match kind.as_str() {
+        "embedded" | "etcd" => Ok(kind),
+        _ => Err(format!(
+            "`{kind}` is not a kind of store: take `embedded` or `etcd`"
+        )),
+    }
+}
+
+/// HOST:PORT of members, perhaps with the scheme before it.
+pub(super) fn endpoints(value: &Value) -> Result<Vec<String>, String> {
+    let list = value
+        .as_array()
+        .ok_or_else(|| format!("is of type {}, not a list of strings", value.type_str()))?;
+    if list.is_empty() {
+        return Err("is empty: name at least one member".to_owned());
+    }
+    list.iter()
+        .map(|value| {
+            let endpoint = text(value)?;
+            let address = endpoint.split_once("://").map_or(&*endpoint, |(_, at)| at);
+            host_port(&address.into()).map(|_| endpoint)
+        })
+        .collect()
+}
+
 /// Reads `90s`, `12h`, `1h 30m`, `7d`: one or more numbers with units, days being 24 hours.
 ///
 /// # Errors
@@ -112,6 +139,19 @@ pub(super) fn duration(value: &Value, least: Duration, most: Duration) -> Result
         ));
     }
     Ok(length)
+}
+
+pub(super) fn duration_or_off(
+    value: &Value,
+    least: Duration,
+    most: Duration,
+) -> Result<Option<Duration>, String> {
+    match value.as_str() {
+        Some("off") => Ok(None),
+        _ => duration(value, least, most)
+            .map(Some)
+            .map_err(|problem| format!("{problem}, or `off`")),
+    }
 }
 
 pub(super) fn unseal_method(value: &Value) -> Result<String, String> {

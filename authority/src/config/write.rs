@@ -6,6 +6,13 @@ use toml::Value;
 
 use super::{Config, LogFormat, Unseal, show_duration};
 
+const STORE: &str = "
+# Where the cluster's state is kept: `embedded`, a file in this directory, for one authority; or `etcd`, for several, with
+# endpoints (HOST:PORT of each member) and prefix (what all keys of this cluster begin with, /cattery/NAME/); for TLS ca_file,
+# and cert_file and key_file where etcd asks for a client certificate; user and password_file where it asks for a login.
+[store]
+";
+
 impl Config {
     /// The text of `authority.toml`: [`parse`](Config::parse) reads it back as it is.
     pub fn to_toml(&self) -> String {
@@ -58,10 +65,32 @@ impl Config {
             time(self.operator_certificate_lifetime),
         );
         line(
-            "How often agents ask for their keys again.",
+            "How long the next CA is good for. Its successor takes over by itself when a third of that is left.",
+            "ca_lifetime",
+            time(self.ca_lifetime),
+        );
+        line(
+            "How long after its certificate's end an agent that was cut off gets a new one for its old key; \"off\" for not at all.",
+            "agent_recovery_window",
+            self.agent_recovery_window.map_or("off".into(), time),
+        );
+        line(
+            "How often agents show that they are there. News is told at once.",
             "service_refresh_interval",
             time(self.service_refresh_interval),
         );
+        line(
+            "How long a root key is issued from before the next one takes its place; \"off\" for until an operator says so.",
+            "rotation_period",
+            self.rotation_period.map_or("off".into(), time),
+        );
+        line(
+            "The greatest difference between the clocks of any two machines. Agents have a leeway of their own: not more than this.",
+            "leeway",
+            time(self.leeway),
+        );
+        out.push_str(STORE);
+        self.store.write(&mut out);
         let (method, file) = match &self.unseal {
             Unseal::KeyFile(path) => ("key-file", Some(path)),
             Unseal::Passphrase => ("passphrase", None),

@@ -28,8 +28,29 @@ pub enum InitError {
         path: PathBuf,
     },
 
-    /// Another `init` is at work.
-    #[error("another `init` is at work in {}", dir.display())]
+    /// There is something in etcd already.
+    #[error(
+        "etcd already holds a cluster below {prefix}: choose another prefix; or, if nobody needs that cluster, remove it first (etcdctl del --prefix {prefix}). To add an authority to it, see docs/operating.md"
+    )]
+    Taken {
+        /// The prefix.
+        prefix: String,
+    },
+
+    /// The cluster is in etcd, and its first authority is not in place.
+    #[error(
+        "the cluster is made in etcd below {prefix}, but not its first authority: remove the cluster again (etcdctl del --prefix {prefix}), and run `init` anew"
+    )]
+    Unfinished {
+        /// The prefix.
+        prefix: String,
+        /// What failed.
+        #[source]
+        source: Box<Self>,
+    },
+
+    /// Another `init` or `restore` is at work.
+    #[error("another `init` or `restore` is at work in {}", dir.display())]
     Busy {
         /// The directory.
         dir: PathBuf,

@@ -2,7 +2,8 @@
 //!
 //! All files are made in `DIR/.init` and moved into place, `authority.toml` last: no authority starts without it. An `init` that
 //! was cut off leaves nothing that starts, and the next one begins anew. What only the first operator has, they keep in between
-//! ([`prepare`], then [`Prepared::finish`]): a cluster that nobody could administer never comes to be.
+//! ([`prepare`], then [`Prepared::finish`]): a cluster that nobody could administer never comes to be. A cluster in etcd is
+//! there from the moment when its records are, the last but one step.
 
 mod error;
 mod place;
@@ -11,23 +12,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cattery_core::ServiceName;
-use cattery_locked::Locked;
+use cattery_core::epoch::Line;
 use cattery_proto::v1::{Cluster, Identity};
 use zeroize::Zeroizing;
 
 pub use error::InitError;
 pub use place::{AUDIT_DIR, STORE_FILE};
 
-use crate::audit::{Action, Audit, Changes, Event};
-use crate::ca::{CA_KEY, Ca, Issued, RequestedKey, Validity};
-use crate::config::{Config, Unseal};
+use crate::audit::{Action, Audit, ChangeError, Changes, Event};
+use crate::ca::{Ca, Cas, FIRST, Issued, RequestedKey, Validity};
+use crate::config::{Config, StoreSettings, Unseal};
 use crate::records::{
-    ClusterRecord, DeviceKeys, EpochRecord, EpochState, FORMAT, Hex, OperatorDevice,
+    ClusterRecord, DeviceKeys, EpochRecord, EpochsRecord, FORMAT, FeedRecord, Hex, OperatorDevice,
     OperatorRecord, OperatorState, Record, Role, key,
 };
+use crate::restore::UNFINISHED;
+use crate::rootkeys::fresh_root;
 use crate::seal::{self, KeyFile, META_KEY, Passphrase, SealError, SealMeta, Sealer, UnsealMethod};
-use crate::store::{Embedded, Store, Transaction};
-use place::Place;
+use crate::store::{Embedded, Etcd, Store, Transaction};
+pub(crate) use place::Place;
+
+/// [`ClusterRecord::incarnation`] of a cluster that was never restored.
+const FIRST_INCARNATION: u64 = 1;
 
 /// What a new cluster is to be.
 pub struct InitOptions {
@@ -39,6 +45,8 @@ pub struct InitOptions {
     pub listen: String,
     /// Where clients reach it, HOST:PORT; empty for where it listens.
     pub addresses: Vec<String>,
+    /// Where the cluster's state is to be kept.
+    pub store: StoreSettings,
     /// What seals the store.
     pub unseal: InitUnseal,
     /// The name of the first operator, who is an admin.
@@ -69,7 +77,15 @@ pub struct InitOutcome {
 pub struct Prepared {
     place: Place,
     text: String,
+    first: FirstChange,
     outcome: InitOutcome,
+}
+
+/// The change that makes the cluster.
+struct FirstChange {
+    changes: Changes,
+    event: Event,
+    transaction: Transaction,
 }
 
 impl Prepared {
@@ -79,27 +95,37 @@ impl Prepared {
         &self.outcome.operator
     }
 
-    /// Moves it into place.
+    /// Writes its records, and moves it into place.
     ///
     /// # Errors
     ///
-    /// [`InitError::File`].
-    pub fn finish(self) -> Result<InitOutcome, InitError> {
-        self.place.finish(&self.text)?;
+    /// [`InitError::File`], [`InitError::Change`], [`InitError::Taken`]; where there is a cluster in etcd all the same,
+    /// [`InitError::Unfinished`].
+    pub async fn finish(self) -> Result<InitOutcome, InitError> {
+        let config = &self.outcome.config;
+        self.place.write_config(&self.text)?;
+        self.first.make(&config.store).await?;
+        self.place.finish().map_err(|error| match &config.store {
+            StoreSettings::Embedded => error,
+            StoreSettings::Etcd(etcd) => InitError::Unfinished {
+                prefix: etcd.prefix.clone(),
+                source: Box::new(error),
+            },
+        })?;
         Ok(self.outcome)
     }
 }
 
-/// Makes a cluster on the embedded store: [`prepare`] and [`Prepared::finish`] in one.
+/// Makes a cluster: [`prepare`] and [`Prepared::finish`] in one.
 ///
 /// # Errors
 ///
-/// As [`prepare`].
+/// As [`prepare`] and [`Prepared::finish`].
 pub async fn initialize(options: InitOptions) -> Result<InitOutcome, InitError> {
-    prepare(options).await?.finish()
+    prepare(options).await?.finish().await
 }
 
-/// Makes a cluster on the embedded store, all but the last step.
+/// Makes a cluster, all but the last steps.
 ///
 /// # Errors
 ///
@@ -117,9 +143,9 @@ pub async fn prepare(options: InitOptions) -> Result<Prepared, InitError> {
     let validity = Validity::new(options.now, config.operator_certificate_lifetime);
     let issued = ca.issue_operator(&requested, name.as_str(), &device_id, validity)?;
 
-    let store: Arc<dyn Store> = Arc::new(Embedded::create(place.new_store())?);
+    let store = new_store(&config.store, &place).await?;
     let (audit, dangling) = Audit::open(&place.new_audit(), &config.authority_id)?;
-    let changes = Changes::new(store.clone(), audit, dangling);
+    let changes = Changes::new(store, audit, dangling, FIRST_INCARNATION);
     let event = Event::new(
         options.now.saturating_mul(1000),
         "",
@@ -132,10 +158,11 @@ pub async fn prepare(options: InitOptions) -> Result<Prepared, InitError> {
     let operator = operator(name.as_str(), &device_id, &issued, options.now);
     let transaction = first_records(&config, &sealer, &meta, &ca, options.now)?
         .put(key::operator(name.as_str()), operator.encode());
-    changes.apply(event, transaction).await?;
-    drop(changes);
-    drop(store);
-
+    let first = FirstChange {
+        changes,
+        event,
+        transaction,
+    };
     let operator = Identity {
         subject: format!("operator/{name}"),
         device_id,
@@ -154,8 +181,37 @@ pub async fn prepare(options: InitOptions) -> Result<Prepared, InitError> {
     Ok(Prepared {
         place,
         text,
+        first,
         outcome: InitOutcome { config, operator },
     })
+}
+
+impl FirstChange {
+    async fn make(self, store: &StoreSettings) -> Result<(), InitError> {
+        let made = self.changes.apply(self.event, self.transaction).await;
+        match (made, store) {
+            (Err(ChangeError::Conflict { .. }), StoreSettings::Etcd(etcd)) => {
+                Err(InitError::Taken {
+                    prefix: etcd.prefix.clone(),
+                })
+            }
+            (made, _) => Ok(made.map(drop)?),
+        }
+    }
+}
+
+/// An empty one.
+async fn new_store(store: &StoreSettings, place: &Place) -> Result<Arc<dyn Store>, InitError> {
+    let StoreSettings::Etcd(etcd) = store else {
+        return Ok(Arc::new(Embedded::create(place.new_store())?));
+    };
+    let store = Etcd::connect(etcd.options()?).await?;
+    if !store.list("", None, 1).await?.entries.is_empty() {
+        return Err(InitError::Taken {
+            prefix: etcd.prefix.clone(),
+        });
+    }
+    Ok(Arc::new(store))
 }
 
 /// The configuration and its text, once a start could read it.
@@ -175,6 +231,7 @@ fn configure(options: &InitOptions, cluster_id: Hex<16>) -> Result<(Config, Stri
     let mut config = Config::new(&dir, cluster_id, &options.trust_domain, unseal);
     config.listen.clone_from(&options.listen);
     config.addresses.clone_from(&options.addresses);
+    config.store.clone_from(&options.store);
     let text = config.to_toml();
     Ok((Config::parse(&dir, &text)?, text))
 }
@@ -205,30 +262,46 @@ fn first_records(
     let cluster = ClusterRecord {
         cluster_id: config.cluster_id,
         trust_domain: config.trust_domain.clone(),
-        incarnation: 1,
+        incarnation: FIRST_INCARNATION,
         format: FORMAT,
         created_at: now,
     };
+    let line = Line::first(1, now);
+    let epochs = EpochsRecord {
+        line: (&line).into(),
+        // Raised by each authority that starts; nobody issues before.
+        greatest_lease: 0,
+        changed: 1,
+    };
     let epoch = EpochRecord {
-        number: 1,
-        state: EpochState::Active,
+        number: line.active().number,
         created_at: now,
         activated_at: Some(now),
         not_after: None,
+        retired_at: None,
     };
-    let mut root = Locked::new([0; 32]).map_err(SealError::Memory)?;
-    getrandom::fill(&mut *root).map_err(SealError::Random)?;
-    let sealed_root = sealer.seal(&key::root(1), &*root)?;
+    let feed = FeedRecord {
+        sequence: 1,
+        cluster_changed: 1,
+    };
+    let sealed_root = fresh_root(sealer, 1)?;
     Ok(Transaction::new()
         .absent(key::CLUSTER)
+        .absent(UNFINISHED)
         .put(key::CLUSTER, cluster.encode())
         .put(META_KEY, meta.encode())
-        .put(CA_KEY, ca.encode(sealer)?)
+        .put(ca.path(), ca.encode(sealer)?)
+        .put(
+            key::CAS,
+            Cas::first(ca, now).record(FIRST_INCARNATION).encode(),
+        )
+        .put(key::FEED, feed.encode())
+        .put(key::EPOCHS_LIVE, epochs.encode())
         .put(key::epoch(1), epoch.encode())
         .put(key::root(1), sealed_root))
 }
 
-fn operator(name: &str, device_id: &str, issued: &Issued, now: u64) -> OperatorRecord {
+pub(crate) fn operator(name: &str, device_id: &str, issued: &Issued, now: u64) -> OperatorRecord {
     OperatorRecord {
         name: name.to_owned(),
         role: Role::Admin,
@@ -238,6 +311,7 @@ fn operator(name: &str, device_id: &str, issued: &Issued, now: u64) -> OperatorR
             id: device_id.to_owned(),
             keys: DeviceKeys::only(issued.key_sha256),
             certificate_not_after: issued.not_after,
+            ca: FIRST,
         }),
         invitation: None,
     }

@@ -14,14 +14,14 @@ pub const AUDIT_DIR: &str = "audit";
 const WORKSHOP: &str = ".init";
 
 /// A directory that no other `init` touches while this lives.
-pub(super) struct Place {
+pub(crate) struct Place {
     dir: PathBuf,
     lock: File,
 }
 
 impl Place {
     /// Takes a directory that holds no cluster, and clears away what an `init` that was cut off left there.
-    pub(super) fn claim(dir: &Path) -> Result<Self, InitError> {
+    pub(crate) fn claim(dir: &Path) -> Result<Self, InitError> {
         let failed = |what| {
             move |source| InitError::File {
                 what,
@@ -67,22 +67,30 @@ impl Place {
     }
 
     /// The store while it is made.
-    pub(super) fn new_store(&self) -> PathBuf {
+    pub(crate) fn new_store(&self) -> PathBuf {
         self.dir.join(WORKSHOP).join(STORE_FILE)
     }
 
     /// The folder of audit logs while it is made.
-    pub(super) fn new_audit(&self) -> PathBuf {
+    pub(crate) fn new_audit(&self) -> PathBuf {
         self.dir.join(WORKSHOP).join(AUDIT_DIR)
     }
 
+    /// Writes `authority.toml` where it does not count yet.
+    pub(crate) fn write_config(&self, config: &str) -> Result<(), InitError> {
+        let workshop = self.dir.join(WORKSHOP);
+        self.step("write", &workshop.join(config::FILE), |path| {
+            write_through(path, config)
+        })?;
+        self.step("write", &workshop, sync_dir)
+    }
+
     /// Moves everything into place. The cluster is there once `authority.toml` is.
-    pub(super) fn finish(self, config: &str) -> Result<(), InitError> {
+    pub(crate) fn finish(self) -> Result<(), InitError> {
         let workshop = self.dir.join(WORKSHOP);
         let made = workshop.join(config::FILE);
-        self.step("write", &made, |path| write_through(path, config))?;
-        self.step("write", &workshop, sync_dir)?;
-        for name in [STORE_FILE, AUDIT_DIR] {
+        let names = [STORE_FILE, AUDIT_DIR].into_iter();
+        for name in names.filter(|name| workshop.join(name).exists()) {
             self.step("move into place", &workshop.join(name), |from| {
                 fs::rename(from, self.dir.join(name))
             })?;

@@ -26,10 +26,13 @@ pub struct ApiKeyRecord {
 pub struct GrantRecord {
     /// `user/NAME` or `service/NAME`.
     pub principal: String,
-    /// [`UserRecord::registration`](super::UserRecord::registration) of the user that it was made for; 0 for a service.
+    /// The principal's registration when it was made: of its [`UserRecord`](super::UserRecord) or [`ServiceRecord`](super::ServiceRecord).
     pub registration: u32,
     /// The service.
     pub service: String,
+    /// [`ServiceRecord::registration`](super::ServiceRecord::registration) of that: whoever comes under its name later is another one.
+    #[serde(default)]
+    pub service_registration: u32,
     /// Each one a serialized Caveat, chained into every key issued under the grant.
     #[serde(with = "base64_list")]
     pub caveats: Vec<Vec<u8>>,

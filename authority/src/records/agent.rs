@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Hex;
+use super::{Hex, NameState, ServiceRecord};
 
 /// `agent/ID`: an agent that has enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,19 +15,26 @@ pub struct AgentRecord {
     pub keys: DeviceKeys,
     /// When the newest certificate ends.
     pub certificate_not_after: u64,
+    /// Number of the CA that signed it.
+    pub ca: u32,
     /// When it enrolled.
     pub enrolled_at: u64,
-    /// When an authority last heard from it, to about a minute.
-    pub last_contact: u64,
-    /// The hand-out of keys to the newest certificate that the audit log has: `incarnation/epoch.generation` for each key.
+    /// [`ServiceRecord::registration`](super::ServiceRecord::registration) of the service that it enrolled for.
     #[serde(default)]
-    pub handed_out: Vec<String>,
+    pub registration: u32,
 }
 
 impl AgentRecord {
     /// Whether it has not been thrown out.
     pub fn has_access(&self) -> bool {
         self.state == DeviceState::Active
+    }
+
+    /// Whether it enrolled for this holder of the service's name, and that is in use.
+    pub fn is_of(&self, service: &ServiceRecord) -> bool {
+        self.service == service.name
+            && self.registration == service.registration
+            && service.state == NameState::Active
     }
 }
 

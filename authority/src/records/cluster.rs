@@ -17,38 +17,13 @@ pub struct ClusterRecord {
     pub created_at: u64,
 }
 
-/// `epoch/NNNNNNNNNN`: one root key's life. The key itself is sealed under [`key::root`](super::key::root).
+/// `authority/ID`: an authority of the cluster, whether it runs or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// Its number, from 1.
-    pub number: u32,
-    /// Where it is.
-    pub state: EpochState,
-    /// When it was made.
-    pub created_at: u64,
-    /// When it became active; `None` before that.
-    pub activated_at: Option<u64>,
-    /// When its last lease ends; `None` until it is draining.
-    pub not_after: Option<u64>,
-}
-
-/// Where an epoch is in its life (DESIGN section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EpochState {
-    /// Agents get the key; nobody signs with it.
-    Prepared,
-    /// User keys are issued from it.
-    Active,
-    /// Checked, no longer issued.
-    Draining,
-    /// Its root key is gone.
-    Retired,
-}
-
-impl EpochState {
-    /// Whether agents hold its key.
-    pub fn is_live(self) -> bool {
-        self != Self::Retired
-    }
+pub struct AuthorityRecord {
+    /// Its id.
+    pub id: String,
+    /// HOST:PORT where clients reach it.
+    pub addresses: Vec<String>,
+    /// When it last started.
+    pub started_at: u64,
 }

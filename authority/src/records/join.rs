@@ -9,6 +9,9 @@ pub struct JoinTokenRecord {
     pub id: Hex<8>,
     /// Who its user becomes.
     pub subject: Subject,
+    /// [`ServiceRecord::registration`](super::ServiceRecord::registration) of the service that it was made for; 0 for an operator.
+    #[serde(default)]
+    pub registration: u32,
     /// SHA-256 of its secret.
     pub secret_sha256: Hex<32>,
     /// When it was made.

@@ -4,8 +4,24 @@ use super::Hex;
 
 /// The [`ClusterRecord`](super::ClusterRecord).
 pub const CLUSTER: &str = "meta/cluster";
+/// The [`EpochsRecord`](super::EpochsRecord).
+pub const EPOCHS_LIVE: &str = "meta/epochs";
+/// The [`CasRecord`](super::CasRecord).
+pub const CAS: &str = "meta/cas";
+/// The [`FeedRecord`](super::FeedRecord).
+pub const FEED: &str = "meta/feed";
+/// Prefix of [`authority`].
+pub const AUTHORITIES: &str = "authority/";
+/// Prefix of [`contact`].
+pub const CONTACTS: &str = "contact/";
+/// The id of the authority that leads. Ends with its session.
+pub const LEADER: &str = "leader";
+/// Prefix of [`session`].
+pub const SESSIONS: &str = "session/";
 /// Prefix of [`epoch`].
 pub const EPOCHS: &str = "epoch/";
+/// Prefix of [`root`].
+pub const ROOTS: &str = "root/";
 /// Prefix of [`service`].
 pub const SERVICES: &str = "service/";
 /// Prefix of [`user`].
@@ -30,7 +46,12 @@ pub fn epoch(number: u32) -> String {
 
 /// The sealed root key of an epoch.
 pub fn root(number: u32) -> String {
-    format!("root/{number:010}")
+    format!("{ROOTS}{number:010}")
+}
+
+/// The CA with this number, its key sealed.
+pub fn ca(number: u32) -> String {
+    format!("ca/{number}")
 }
 
 /// A [`ServiceRecord`](super::ServiceRecord).
@@ -51,6 +72,21 @@ pub fn join_token(id: &Hex<8>) -> String {
 /// An [`AgentRecord`](super::AgentRecord).
 pub fn agent(id: &str) -> String {
     format!("{AGENTS}{id}")
+}
+
+/// A [`ContactRecord`](super::ContactRecord).
+pub fn contact(agent: &str) -> String {
+    format!("{CONTACTS}{agent}")
+}
+
+/// The id of an authority that is alive. Ends with its session.
+pub fn session(authority: &str) -> String {
+    format!("{SESSIONS}{authority}")
+}
+
+/// An [`AuthorityRecord`](super::AuthorityRecord).
+pub fn authority(id: &str) -> String {
+    format!("{AUTHORITIES}{id}")
 }
 
 /// An [`OperatorRecord`](super::OperatorRecord).

@@ -6,26 +6,34 @@
 
 mod access;
 mod agent;
+mod cas;
 mod cluster;
+mod contact;
 mod hex;
 mod join;
 pub mod key;
 mod names;
 mod operator;
+mod schedule;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use access::{ApiKeyRecord, GrantRecord};
 pub use agent::{AgentRecord, DeviceKeys, DeviceState};
-pub use cluster::{ClusterRecord, EpochRecord, EpochState};
+pub use cas::{CaRecord, CasRecord, Der};
+pub use cluster::{AuthorityRecord, ClusterRecord};
+pub use contact::{ContactRecord, granularity};
 pub use hex::Hex;
 pub use join::{JoinTokenRecord, JoinUse, Subject};
 pub use names::{LeastVersionRecord, NameState, ServiceRecord, UserRecord};
 pub use operator::{OperatorDevice, OperatorRecord, OperatorState, Role};
+pub use schedule::{
+    ActiveRecord, DrainingRecord, EpochRecord, EpochsRecord, FeedRecord, LineRecord, PreparedRecord,
+};
 
 /// The layout of the store that this version reads and writes: [`ClusterRecord::format`].
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A record, and how it is written.
 pub trait Record: Serialize + DeserializeOwned {
@@ -68,8 +76,13 @@ macro_rules! records {
 }
 
 records! {
+    CasRecord: "CA",
     ClusterRecord: "cluster",
+    AuthorityRecord: "authority",
+    ContactRecord: "contact",
     EpochRecord: "epoch",
+    EpochsRecord: "epochs",
+    FeedRecord: "feed",
     ServiceRecord: "service",
     UserRecord: "user",
     JoinTokenRecord: "join token",
@@ -78,6 +91,7 @@ records! {
     ApiKeyRecord: "API key",
     GrantRecord: "grant",
     LeastVersionRecord: "least version",
+    crate::audit::Position: "audit mark",
 }
 
 #[cfg(test)]
@@ -90,6 +104,7 @@ mod tests {
             principal: "user/alice".into(),
             registration: 1,
             service: "photos".into(),
+            service_registration: 2,
             caveats: vec![vec![0, 255], vec![]],
             max_lease_seconds: Some(60),
             created_at: 7,
@@ -98,6 +113,7 @@ mod tests {
         let token = JoinTokenRecord {
             id: Hex([1; 8]),
             subject: Subject::Operator("eve".into()),
+            registration: 0,
             secret_sha256: Hex([2; 32]),
             created_at: 1,
             expires_at: 2,

@@ -1,18 +1,24 @@
 use serde::{Deserialize, Serialize};
 
+use super::LineRecord;
+
 /// `service/NAME`: a verifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRecord {
     /// The name.
     pub name: String,
-    /// Number of its keys inside each epoch.
-    pub generation: u32,
+    /// Its keys inside each epoch, by generation.
+    pub keys: LineRecord,
+    /// Counts how often the name was given out. Agents, join tokens and grants made for an earlier one are void.
+    pub registration: u32,
     /// Number of its keys as a principal: those that it signs with as a client.
     pub version: u32,
     /// Whether it takes part.
     pub state: NameState,
-    /// When the name was first registered.
+    /// When the name was last given out.
     pub created_at: u64,
+    /// [`FeedRecord::sequence`](super::FeedRecord::sequence) of the last change.
+    pub changed: u64,
 }
 
 /// `user/NAME`: a person or script that calls services.
@@ -50,4 +56,6 @@ pub struct LeastVersionRecord {
     pub version: u32,
     /// When it was last raised.
     pub raised_at: u64,
+    /// [`FeedRecord::sequence`](super::FeedRecord::sequence) of that change.
+    pub changed: u64,
 }

@@ -29,6 +29,8 @@ pub struct OperatorDevice {
     pub keys: DeviceKeys,
     /// When the newest certificate ends.
     pub certificate_not_after: u64,
+    /// Number of the CA that signed it.
+    pub ca: u32,
 }
 
 /// Where an operator is.

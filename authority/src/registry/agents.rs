@@ -3,17 +3,15 @@ use cattery_core::ServiceName;
 use super::{Enrolled, Registry, Stored};
 use crate::act::Act;
 use crate::audit::Action;
-use crate::ca::{Ca, RequestedKey, Validity};
+use crate::ca::{RequestedKey, Validity};
 use crate::failure::Failure;
 use crate::records::{
-    AgentRecord, DeviceKeys, Hex, OperatorDevice, OperatorRecord, OperatorState, Subject, key,
+    AgentRecord, DeviceKeys, Hex, OperatorDevice, OperatorRecord, OperatorState, ServiceRecord,
+    Subject, key,
 };
 use crate::registry::join_tokens::Lifetimes;
+use crate::signers::Signers;
 use crate::store::Transaction;
-
-/// How stale an agent's `last_contact` may be before it is written again, seconds: coarse, so that agents cost the store
-/// next to nothing, and fine beside any outage budget.
-const CONTACT_INTERVAL: u64 = 60;
 
 /// A device that proved, with its certificate, to be one that the registry has.
 #[derive(Clone)]
@@ -31,14 +29,17 @@ impl Registry {
             Subject::Service(name) => name,
             Subject::Operator(_) => return Err(gone()),
         };
-        self.get::<AgentRecord>(&key::agent(&device.id))
-            .await?
+        let agent = self.get::<AgentRecord>(&key::agent(&device.id)).await?;
+        let agent = agent
             .filter(|agent| {
                 agent.record.has_access()
                     && agent.record.service == *service
                     && agent.record.keys.admit(&device.key_sha256)
             })
-            .ok_or_else(gone)
+            .ok_or_else(gone)?;
+        let service = self.get::<ServiceRecord>(&key::service(service)).await?;
+        let is_in_use = service.is_some_and(|service| agent.record.is_of(&service.record));
+        is_in_use.then_some(agent).ok_or_else(gone)
     }
 
     /// The operator of a certificate, unless they were revoked.
@@ -61,49 +62,19 @@ impl Registry {
             .ok_or_else(gone)
     }
 
-    /// Notes that an agent was heard from, and which keys it gets: every set of keys once for each certificate in the audit log,
-    /// and other contacts without it. Has to succeed before the keys leave.
-    pub(crate) async fn agent_gets_keys(
-        &self,
-        act: &Act,
-        agent: &Stored<AgentRecord>,
-        keys: Vec<String>,
-    ) -> Result<(), Failure> {
-        let first = agent.record.handed_out != keys;
-        let recent = agent.record.last_contact.saturating_add(CONTACT_INTERVAL) > act.now();
-        if recent && !first {
-            return Ok(());
-        }
-        let record = AgentRecord {
-            last_contact: act.now().max(agent.record.last_contact),
-            handed_out: keys,
-            ..agent.record.clone()
-        };
-        let transaction = Transaction::new().rests_on(agent).save(&agent.key, &record);
-        if !first {
-            return self.note(transaction).await;
-        }
-        let event = act
-            .event(
-                Action::ServiceKeysIssued,
-                format!("service/{}", record.service),
-            )
-            .field("agent", record.id.as_str())
-            .field("keys", record.handed_out.join(" "));
-        self.change(act, event, transaction).await
-    }
-
     /// The next certificate of a device. Its name and role stay as they are.
     pub(crate) async fn renew(
         &self,
         act: &Act,
-        ca: &Ca,
+        signers: &Signers,
         lifetimes: Lifetimes,
         device: &Device,
         key: &RequestedKey,
     ) -> Result<Enrolled, Failure> {
         let keys = DeviceKeys::renewed(device.key_sha256, key.sha256());
         let id = device.id.as_str();
+        let signer = self.signer(signers).await?;
+        let ca = &signer.ca;
         let (issued, transaction) = match &device.subject {
             Subject::Service(name) => {
                 let agent = self.agent(device).await?;
@@ -116,8 +87,7 @@ impl Registry {
                 let record = AgentRecord {
                     keys,
                     certificate_not_after: issued.not_after,
-                    last_contact: act.now().max(agent.record.last_contact),
-                    handed_out: Vec::new(),
+                    ca: ca.number(),
                     ..agent.record.clone()
                 };
                 let transaction = Transaction::new().rests_on(&agent).rests_on(&service);
@@ -132,6 +102,7 @@ impl Registry {
                         id: id.to_owned(),
                         keys,
                         certificate_not_after: issued.not_after,
+                        ca: ca.number(),
                     }),
                     ..operator.record.clone()
                 };
@@ -143,19 +114,21 @@ impl Registry {
             .event(Action::CertificateRenewed, device.subject.to_string())
             .field("device", id)
             .field("certificate", issued.serial.as_str());
+        let transaction = transaction.rests_on(&signer.stored);
         self.change(act, event, transaction).await?;
         Ok(Enrolled {
             subject: device.subject.clone(),
             device_id: device.id.clone(),
             issued,
+            trust_bundle: signer.cas.bundle(),
         })
     }
 }
 
 /// The one answer to every certificate that the registry does not stand behind.
-fn gone() -> Failure {
+pub(crate) fn gone() -> Failure {
     Failure::Denied(
-        "this certificate gives no access any more: a newer one took its place, or its operator was revoked; join anew \
+        "this certificate gives no access any more: a newer one took its place, its agent was evicted or its service disabled, or its operator was revoked; join anew \
          with a fresh join token"
             .into(),
     )

@@ -21,7 +21,7 @@ impl Grantee {
     pub(crate) fn registration(&self) -> u32 {
         match self {
             Self::User(user) => user.record.registration,
-            Self::Service(_) => 0,
+            Self::Service(service) => service.record.registration,
         }
     }
 
@@ -57,6 +57,7 @@ impl Registry {
         let before = self.get::<GrantRecord>(&key).await?;
         if let Some(before) = &before
             && before.record.registration == grantee.registration()
+            && before.record.service_registration == target.record.registration
         {
             return Err(Failure::AlreadyExists(format!(
                 "`{principal}` has a grant for `{service}` already: to change it, remove it first with \
@@ -67,6 +68,7 @@ impl Registry {
             principal: principal.as_str().to_owned(),
             registration: grantee.registration(),
             service: service.as_str().to_owned(),
+            service_registration: target.record.registration,
             caveats,
             max_lease_seconds: max_lease.map(|lease| lease.as_secs()),
             created_at: act.now(),
@@ -147,11 +149,24 @@ impl Registry {
             key::grants_of(principal.as_str())
         });
         let users = self.users().await?;
-        let current = |grant: &GrantRecord| match grant.principal.strip_prefix("user/") {
-            None => true,
-            Some(name) => users
-                .binary_search_by(|user| user.name.as_str().cmp(name))
-                .is_ok_and(|index| users[index].registration == grant.registration),
+        let services = self.services().await?;
+        let registration = |name: &str| {
+            services
+                .binary_search_by(|service| service.name.as_str().cmp(name))
+                .map(|index| services[index].registration)
+        };
+        let current = |grant: &GrantRecord| {
+            if registration(&grant.service) != Ok(grant.service_registration) {
+                return false;
+            }
+            let now = match grant.principal.split_once('/') {
+                Some(("user", name)) => users
+                    .binary_search_by(|user| user.name.as_str().cmp(name))
+                    .map(|index| users[index].registration),
+                Some((_, name)) => registration(name),
+                None => return false,
+            };
+            now == Ok(grant.registration)
         };
         let all = self.list::<GrantRecord>(&prefix).await?;
         Ok(all

@@ -9,12 +9,13 @@ use super::api_keys::Fresh;
 use super::{Registry, Stored, new_device_id};
 use crate::act::{Act, random};
 use crate::audit::Action;
-use crate::ca::{Ca, Issued, RequestedKey, Validity};
+use crate::ca::{Issued, RequestedKey, Validity};
 use crate::failure::Failure;
 use crate::records::{
     AgentRecord, DeviceKeys, DeviceState, Hex, JoinTokenRecord, JoinUse, OperatorDevice,
     OperatorRecord, OperatorState, Subject, key,
 };
+use crate::signers::Signers;
 use crate::store::Transaction;
 
 /// A join token that somebody came with, and the key that they want a certificate for.
@@ -36,6 +37,8 @@ pub(crate) struct Enrolled {
     pub(crate) subject: Subject,
     pub(crate) device_id: String,
     pub(crate) issued: Issued,
+    /// The CAs to trust, DER.
+    pub(crate) trust_bundle: Vec<Vec<u8>>,
 }
 
 impl Registry {
@@ -48,7 +51,8 @@ impl Registry {
     ) -> Result<Fresh<JoinTokenRecord>, Failure> {
         let stored = self.service(service.as_str()).await?;
         let subject = Subject::Service(service.as_str().to_owned());
-        let (record, secret) = JoinTokenRecord::fresh(act, subject, ttl)?;
+        let (mut record, secret) = JoinTokenRecord::fresh(act, subject, ttl)?;
+        record.registration = stored.record.registration;
         let key = key::join_token(&record.id);
         let event = act
             .event(Action::JoinTokenCreated, record.subject.to_string())
@@ -66,7 +70,7 @@ impl Registry {
     pub(crate) async fn enroll(
         &self,
         act: &Act,
-        ca: &Ca,
+        signers: &Signers,
         lifetimes: Lifetimes,
         join: &Join<'_>,
     ) -> Result<Enrolled, Failure> {
@@ -88,11 +92,11 @@ impl Registry {
         };
         match &token.record.subject {
             Subject::Service(name) => {
-                self.enroll_agent(&act, ca, lifetimes.agent, join, &token, name)
+                self.enroll_agent(&act, signers, lifetimes.agent, join, &token, name)
                     .await
             }
             Subject::Operator(name) => {
-                self.enroll_operator(&act, ca, lifetimes.operator, join, &token, name)
+                self.enroll_operator(&act, signers, lifetimes.operator, join, &token, name)
                     .await
             }
         }
@@ -117,13 +121,16 @@ impl Registry {
     async fn enroll_agent(
         &self,
         act: &Act,
-        ca: &Ca,
+        signers: &Signers,
         lifetime: Duration,
         join: &Join<'_>,
         token: &Stored<JoinTokenRecord>,
         name: &str,
     ) -> Result<Enrolled, Failure> {
         let service = self.service(name).await.map_err(hide_missing)?;
+        if token.record.registration != service.record.registration {
+            return Err(not_valid());
+        }
         let id = token.record.device_id()?;
         let key = key::agent(&id);
         let before = self.get::<AgentRecord>(&key).await?;
@@ -139,7 +146,8 @@ impl Registry {
         let service_name: ServiceName = name
             .parse()
             .map_err(|_| Failure::Broken("a stored service name is none"))?;
-        let issued = ca.issue_service(
+        let signer = self.signer(signers).await?;
+        let issued = signer.ca.issue_service(
             join.key,
             &service_name,
             &id,
@@ -153,9 +161,9 @@ impl Registry {
                 agent.keys.clone()
             }),
             certificate_not_after: issued.not_after,
+            ca: signer.ca.number(),
             enrolled_at: again.map_or(act.now(), |agent| agent.enrolled_at),
-            last_contact: act.now(),
-            handed_out: Vec::new(),
+            registration: service.record.registration,
         };
         let event = act
             .event(Action::AgentEnrolled, act.actor.as_str())
@@ -165,6 +173,7 @@ impl Registry {
         let transaction = Transaction::new()
             .rests_on(token)
             .rests_on(&service)
+            .rests_on(&signer.stored)
             .rests_on_all_of(&key, before.as_ref())
             .save(&token.key, &token.record.used(join, &id))
             .save(&key, &record);
@@ -173,13 +182,14 @@ impl Registry {
             subject: token.record.subject.clone(),
             device_id: id,
             issued,
+            trust_bundle: signer.cas.bundle(),
         })
     }
 
     async fn enroll_operator(
         &self,
         act: &Act,
-        ca: &Ca,
+        signers: &Signers,
         lifetime: Duration,
         join: &Join<'_>,
         token: &Stored<JoinTokenRecord>,
@@ -201,13 +211,16 @@ impl Registry {
             }
             _ => return Err(not_valid()),
         };
-        let issued = ca.issue_operator(join.key, name, &id, Validity::new(act.now(), lifetime))?;
+        let signer = self.signer(signers).await?;
+        let validity = Validity::new(act.now(), lifetime);
+        let issued = signer.ca.issue_operator(join.key, name, &id, validity)?;
         let record = OperatorRecord {
             state: OperatorState::Active,
             device: Some(OperatorDevice {
                 id: id.clone(),
                 keys,
                 certificate_not_after: issued.not_after,
+                ca: signer.ca.number(),
             }),
             invitation: None,
             ..operator.record.clone()
@@ -221,6 +234,7 @@ impl Registry {
         let transaction = Transaction::new()
             .rests_on(token)
             .rests_on(&operator)
+            .rests_on(&signer.stored)
             .save(&token.key, &token.record.used(join, &id))
             .save(&operator.key, &record);
         self.change(act, event, transaction).await?;
@@ -228,6 +242,7 @@ impl Registry {
             subject: token.record.subject.clone(),
             device_id: id,
             issued,
+            trust_bundle: signer.cas.bundle(),
         })
     }
 }
@@ -243,6 +258,7 @@ impl JoinTokenRecord {
         let record = Self {
             id: Hex(random()?),
             subject,
+            registration: 0,
             secret_sha256: Hex(Sha256::digest(*secret).into()),
             created_at: act.now(),
             expires_at: act.after(ttl),

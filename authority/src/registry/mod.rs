@@ -4,10 +4,17 @@
 
 mod agents;
 mod api_keys;
-mod epochs;
+mod cas;
+mod contacts;
+mod evict;
+mod feed;
 mod grants;
 mod join_tokens;
+mod members;
 mod operators;
+mod recover;
+mod revocations;
+mod schedule;
 mod services;
 mod sweep;
 #[cfg(test)]
@@ -16,16 +23,24 @@ mod users;
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use crate::act::Act;
 use crate::audit::{Audit, Changes, Event, VerifyReport};
 use crate::failure::Failure;
 use crate::records::Record;
+use crate::standing::{Decided, Standing};
 use crate::store::{Entry, Revision, Store, Transaction, list_all};
 
-pub(crate) use agents::Device;
+pub(crate) use agents::{Device, gone};
 pub(crate) use api_keys::{ApiKeyState, Proven};
+pub(crate) use cas::{CaSchedule, Turns};
+pub(crate) use contacts::{Contact, Told};
 pub(crate) use grants::Grantee;
 pub(crate) use join_tokens::{Enrolled, Join, Lifetimes};
+pub(crate) use members::register;
+pub(crate) use recover::Recovery;
+pub(crate) use schedule::{Limits, Of, Outcome, Schedule, Wanted};
 
 /// How often a change is decided anew when others change the same thing, before the caller is told to.
 const ATTEMPTS: usize = 5;
@@ -52,11 +67,32 @@ impl<R: Record> Stored<R> {
 pub(crate) struct Registry {
     store: Arc<dyn Store>,
     changes: Changes,
+    incarnation: u64,
+    standing: Arc<Standing>,
+    /// Held by whoever makes a change that agents hear of.
+    feed_turn: Arc<Mutex<()>>,
 }
 
 impl Registry {
-    pub(crate) fn new(store: Arc<dyn Store>, changes: Changes) -> Self {
-        Self { store, changes }
+    /// `incarnation`: the cluster's.
+    pub(crate) fn new(store: Arc<dyn Store>, changes: Changes, incarnation: u64) -> Self {
+        Self {
+            store,
+            changes,
+            incarnation,
+            standing: Arc::default(),
+            feed_turn: Arc::default(),
+        }
+    }
+
+    /// The same, with a place that somebody else sees to.
+    pub(crate) fn resting_on(self, standing: Arc<Standing>) -> Self {
+        Self { standing, ..self }
+    }
+
+    /// What this authority's changes rest on.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     pub(crate) fn audit(&self) -> &Audit {
@@ -103,14 +139,27 @@ impl Registry {
         if let Some((key, revision)) = &act.rests_on {
             transaction = transaction.unchanged(key, *revision);
         }
+        let transaction = self.standing.rest(transaction)?;
         self.changes.apply(event, transaction).await?;
         Ok(())
     }
 
+    /// A change that was decided by the clock: when it is too late, it does not happen.
+    async fn change_timely(
+        &self,
+        act: &Act,
+        event: Event,
+        transaction: Transaction,
+        decided: Decided,
+    ) -> Result<(), Failure> {
+        self.change(act, event, transaction.only_until(decided.by))
+            .await
+    }
+
     /// A change that is not worth an audit record.
-    async fn note(&self, transaction: Transaction) -> Result<(), Failure> {
-        self.store.commit(transaction).await?;
-        Ok(())
+    async fn note(&self, transaction: Transaction) -> Result<Revision, Failure> {
+        let transaction = self.standing.rest(transaction)?;
+        Ok(self.store.commit(transaction).await?)
     }
 }
 

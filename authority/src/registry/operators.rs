@@ -116,7 +116,7 @@ impl OperatorRecord {
     }
 
     /// Whether they are one, and their certificate has not ended: nobody comes back after that without another admin.
-    fn is_admin_at(&self, now: u64) -> bool {
+    pub(crate) fn is_admin_at(&self, now: u64) -> bool {
         let lives = |device: &OperatorDevice| device.certificate_not_after > now;
         self.is_admin() && self.device.as_ref().is_some_and(lives)
     }

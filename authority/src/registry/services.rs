@@ -1,4 +1,5 @@
 use cattery_core::ServiceName;
+use cattery_core::epoch::Line;
 
 use super::{Registry, Stored};
 use crate::act::Act;
@@ -8,7 +9,8 @@ use crate::records::{AgentRecord, NameState, ServiceRecord, key};
 use crate::store::Transaction;
 
 impl Registry {
-    /// Registers a service. A name that was used before comes back with a higher generation.
+    /// Registers a service. A name that was used before comes back with a higher generation, and without the agents and grants of
+    /// before.
     pub(crate) async fn add_service(
         &self,
         act: &Act,
@@ -21,28 +23,36 @@ impl Registry {
                 Failure::Refused(format!("the name `{name}` is used up: choose another one"))
             })
         };
-        let (generation, version) = match before.as_ref().map(|stored| &stored.record) {
-            None => (0, 0),
-            Some(record) if record.state == NameState::Disabled => {
-                (next(record.generation)?, next(record.version)?)
-            }
+        // Disabling has raised the version already, and nothing was issued since.
+        let (generation, version, registration) = match before.as_ref().map(|stored| &stored.record)
+        {
+            None => (0, 0, 0),
+            Some(record) if record.state == NameState::Disabled => (
+                next(record.keys.last)?,
+                record.version,
+                next(record.registration)?,
+            ),
             Some(_) => {
                 return Err(Failure::AlreadyExists(format!(
                     "there is a service `{name}` already"
                 )));
             }
         };
+        let feed = self.feed().await?;
         let record = ServiceRecord {
             name: name.as_str().to_owned(),
-            generation,
+            keys: (&Line::first(generation, act.now())).into(),
+            registration,
             version,
             state: NameState::Active,
             created_at: act.now(),
+            changed: feed.next(),
         };
         let event = act
             .event(Action::ServiceAdded, format!("service/{name}"))
             .field("generation", generation.to_string());
-        let transaction = Transaction::new()
+        let transaction = feed
+            .raise(Transaction::new())
             .rests_on_all_of(&key, before.as_ref())
             .save(&key, &record);
         self.change(act, event, transaction).await?;
@@ -72,13 +82,16 @@ impl Registry {
             .collect())
     }
 
-    /// All agents of all services, those evicted left out.
+    /// All agents of all services that have access.
     pub(crate) async fn agents(&self) -> Result<Vec<AgentRecord>, Failure> {
+        let mut agents = self.all_agents().await?;
+        agents.retain(AgentRecord::has_access);
+        Ok(agents)
+    }
+
+    /// All agents that ever enrolled and are not forgotten yet.
+    pub(crate) async fn all_agents(&self) -> Result<Vec<AgentRecord>, Failure> {
         let all = self.list::<AgentRecord>(key::AGENTS).await?;
-        Ok(all
-            .into_iter()
-            .map(|stored| stored.record)
-            .filter(AgentRecord::has_access)
-            .collect())
+        Ok(all.into_iter().map(|stored| stored.record).collect())
     }
 }

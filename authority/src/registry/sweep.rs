@@ -1,9 +1,13 @@
 //! What is over leaves the store, a while later. Nothing else removes it.
 
+use std::time::Duration;
+
 use super::Registry;
-use super::epochs::TOLD_FOR;
+use super::revocations::TOLD_FOR;
 use crate::failure::Failure;
-use crate::records::{AgentRecord, ApiKeyRecord, JoinTokenRecord, LeastVersionRecord, Record, key};
+use crate::records::{
+    AgentRecord, ApiKeyRecord, ContactRecord, JoinTokenRecord, LeastVersionRecord, Record, key,
+};
 use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction};
 
 const DAY: u64 = 24 * 3600;
@@ -13,15 +17,19 @@ const JOIN_TOKEN: u64 = DAY;
 const EXPIRED_API_KEY: u64 = DAY;
 /// Revoked ones are shown for a month: someone may ask what became of theirs. The audit log has them for ever.
 const REVOKED_API_KEY: u64 = 30 * DAY;
-/// So that a machine that comes back after weeks is still told by its name.
+/// So that a machine that comes back after weeks is still told by its name; longer where it may come back for longer.
 const AGENT: u64 = 30 * DAY;
 
-/// Records that one transaction removes: a check and a change for each.
-const BATCH: usize = MAX_OPERATIONS / 2;
+/// Records that one transaction removes: a check and a change for each, beside the check of this authority's session.
+const BATCH: usize = (MAX_OPERATIONS - 1) / 2;
 
 impl Registry {
-    /// Removes what is over at `now`. How many records that was.
-    pub(crate) async fn sweep(&self, now: u64) -> Result<usize, Failure> {
+    /// Removes what is over at `now`. How many records that was. `recovery`: how long after its certificate's end an agent may come back.
+    pub(crate) async fn sweep(
+        &self,
+        now: u64,
+        recovery: Option<Duration>,
+    ) -> Result<usize, Failure> {
         let past = |end: u64, kept: u64| end.saturating_add(kept) <= now;
         let tokens = self.sweep_each(key::JOIN_TOKENS, |token: &JoinTokenRecord| {
             past(token.expires_at, JOIN_TOKEN)
@@ -33,13 +41,18 @@ impl Registry {
                 (None, None) => false,
             }
         });
+        let kept = recovery.map_or(AGENT, |window| AGENT.max(window.as_secs()));
         let agents = self.sweep_each(key::AGENTS, |agent: &AgentRecord| {
-            past(agent.certificate_not_after, AGENT)
+            past(agent.certificate_not_after, kept)
         });
         let least = self.sweep_each(key::LEAST_VERSIONS, |least: &LeastVersionRecord| {
             past(least.raised_at, TOLD_FOR)
         });
-        Ok(tokens.await? + api_keys.await? + agents.await? + least.await?)
+        // Longer than any budget that counts: whoever it was has no certificate any more.
+        let contacts = self.sweep_each(key::CONTACTS, |contact: &ContactRecord| {
+            past(contact.last_contact, contact.outage_budget + AGENT)
+        });
+        Ok(tokens.await? + api_keys.await? + agents.await? + least.await? + contacts.await?)
     }
 
     async fn sweep_each<R: Record>(
@@ -60,7 +73,7 @@ impl Registry {
                     transaction.rests_on(stored).delete(&stored.key)
                 });
                 match self.note(transaction).await {
-                    Ok(()) => removed += some.len(),
+                    Ok(_) => removed += some.len(),
                     // Somebody renewed one of them; the next sweep looks again.
                     Err(Failure::Contended) => {}
                     Err(error) => return Err(error),

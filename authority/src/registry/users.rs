@@ -4,7 +4,7 @@ use super::{Registry, Stored};
 use crate::act::Act;
 use crate::audit::Action;
 use crate::failure::{Failure, shown};
-use crate::records::{LeastVersionRecord, NameState, UserRecord, key};
+use crate::records::{NameState, UserRecord, key};
 use crate::store::Transaction;
 
 impl Registry {
@@ -43,35 +43,6 @@ impl Registry {
         Ok(record)
     }
 
-    /// Stops issuing keys to a user, and revokes those that they hold.
-    pub(crate) async fn disable_user(&self, act: &Act, name: &str) -> Result<UserRecord, Failure> {
-        let user = self.known_user(name).await?;
-        if user.record.state == NameState::Disabled {
-            return Ok(user.record);
-        }
-        let version = user.record.version.checked_add(1);
-        let record = UserRecord {
-            version: version.ok_or_else(|| used_up(name))?,
-            state: NameState::Disabled,
-            ..user.record.clone()
-        };
-        let principal = format!("user/{name}");
-        let least = LeastVersionRecord {
-            principal: principal.clone(),
-            version: record.version,
-            raised_at: act.now(),
-        };
-        let event = act
-            .event(Action::UserDisabled, principal.as_str())
-            .field("version", record.version.to_string());
-        let transaction = Transaction::new()
-            .rests_on(&user)
-            .save(&user.key, &record)
-            .save(&key::least_version(&principal), &least);
-        self.change(act, event, transaction).await?;
-        Ok(record)
-    }
-
     /// A user who gets keys.
     pub(crate) async fn user(&self, name: &str) -> Result<Stored<UserRecord>, Failure> {
         let user = self.known_user(name).await?;
@@ -102,6 +73,6 @@ impl Registry {
     }
 }
 
-fn used_up(name: &str) -> Failure {
+pub(super) fn used_up(name: &str) -> Failure {
     Failure::Refused(format!("the name `{name}` is used up: choose another one"))
 }

@@ -28,8 +28,9 @@ pub(crate) fn access(path: &str) -> Option<Access> {
     Some(match (service, method) {
         ("cattery.v1.Enrollment", "Enroll") => Anyone,
         ("cattery.v1.Enrollment", "RenewCertificate") => Device,
+        ("cattery.v1.Enrollment", "RecoverCertificate") => Anyone,
 
-        ("cattery.v1.ServiceKeys", "GetServiceKeys") => Agent,
+        ("cattery.v1.ServiceKeys", "FollowServiceKeys") => Agent,
         ("cattery.v1.UserKeys", "IssueUserKeys") => Client,
 
         ("cattery.v1.Admin", method) => match method {
@@ -39,19 +40,27 @@ pub(crate) fn access(path: &str) -> Option<Access> {
             "AddService" => OPERATOR,
             "ListServices" => AUDITOR,
             "GetService" => AUDITOR,
+            "DisableService" => OPERATOR,
+            "ListAgents" => AUDITOR,
+            "EvictAgent" => OPERATOR,
             "CreateJoinToken" => OPERATOR,
             "AddUser" => OPERATOR,
             "ListUsers" => AUDITOR,
             "DisableUser" => OPERATOR,
+            "RevokeUser" => OPERATOR,
             "CreateApiKey" => OPERATOR,
             "ListApiKeys" => AUDITOR,
             "RevokeApiKey" => OPERATOR,
             "AddGrant" => OPERATOR,
             "ListGrants" => AUDITOR,
             "RemoveGrant" => OPERATOR,
-            "ListEpochs" => AUDITOR,
+            "GetKeySchedule" => AUDITOR,
+            "ChangeKeySchedule" => OPERATOR,
+            "GetCas" => AUDITOR,
+            "ChangeCas" => ADMIN,
             "GetClusterStatus" => AUDITOR,
             "VerifyAudit" => AUDITOR,
+            "Backup" => ADMIN,
             _ => return None,
         },
 
@@ -97,7 +106,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(seen, 23);
+        assert_eq!(seen, 32);
     }
 
     #[test]

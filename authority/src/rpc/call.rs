@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use tonic::{Code, Request, Response, Status};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::access::Access;
 use super::caller::Caller;
 use super::refusals::Refusals;
 use super::turns::Turns;
-use crate::act::Act;
+use crate::act::{Act, now_ms};
 use crate::audit::Action;
 use crate::cluster::Shared;
 use crate::failure::Failure;
@@ -69,6 +70,83 @@ where
     answer
         .map(Response::new)
         .map_err(|failure| arrived.fail(failure))
+}
+
+/// A stream whose caller was let in.
+pub(crate) struct StreamCall {
+    arrived: Arrived,
+    pub(crate) caller: Arc<Caller>,
+}
+
+/// As [`serve`], for a stream of requests and answers: its first message is what the caller is let in with.
+pub(crate) async fn serve_stream<Q, S, F>(
+    request: Request<Streaming<Q>>,
+    handler: impl FnOnce(StreamCall, Q, Streaming<Q>) -> F,
+) -> Result<Response<S>, Status>
+where
+    F: Future<Output = Result<S, Failure>>,
+{
+    let (metadata, mut extensions, mut messages) = request.into_parts();
+    let Some(arrived) = extensions.remove::<Arrived>() else {
+        return Err(Failure::Broken("a call came past the gate").into_status(""));
+    };
+    let headers = metadata.as_ref();
+    let Some(first) = messages.message().await? else {
+        let failure = Failure::Invalid("the stream ended before its first message".into());
+        return Err(arrived.fail(failure));
+    };
+    let turns = &arrived.border.turns;
+    let _turn = turns
+        .take(arrived.access, arrived.certificate(), headers)
+        .await;
+    let stream = match arrived.admit(headers).await {
+        Ok(call) => {
+            let call = StreamCall {
+                arrived: arrived.clone(),
+                caller: call.caller,
+            };
+            handler(call, first, messages).await
+        }
+        Err(failure) => Err(failure),
+    };
+    stream
+        .map(Response::new)
+        .map_err(|failure| arrived.fail(failure))
+}
+
+impl StreamCall {
+    /// Something that is done for the caller now.
+    pub(crate) fn act(&self) -> Act {
+        let mut act = Act::new(self.arrived.request_id.clone(), self.caller.actor());
+        act.from = self.arrived.peer.as_ref().map(|peer| peer.address);
+        act
+    }
+
+    /// A turn for one answer, until it is dropped.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.arrived.border.turns.device().await
+    }
+
+    /// A stream ends with the certificate that it was opened with.
+    pub(crate) fn check_certificate(&self) -> Result<(), Failure> {
+        match self.arrived.certificate() {
+            Some(certificate) => certificate.check(now_ms() / 1000),
+            None => Ok(()),
+        }
+    }
+
+    /// What a failure becomes.
+    pub(crate) fn fail(&self, failure: Failure) -> Status {
+        self.arrived.fail(failure)
+    }
+
+    /// For a caller who has to go to another authority.
+    pub(crate) fn leave(&self) -> Status {
+        Status::new(
+            Code::Unavailable,
+            "this authority is stopping: go to another one",
+        )
+    }
 }
 
 impl Border {
@@ -133,9 +211,12 @@ impl Arrived {
     /// What a failure becomes.
     pub(super) fn fail(&self, failure: Failure) -> Status {
         let reason = failure.to_string();
+        // Whoever claims to have seen the future says nothing about the store.
+        let is_trouble = !matches!(failure, Failure::Behind { .. });
         let status = failure.into_status(&self.request_id);
         match status.code() {
             Code::Internal => {}
+            Code::Unavailable if !is_trouble => {}
             Code::Unavailable => {
                 self.border.authority.trouble.send_replace(true);
             }

@@ -59,11 +59,7 @@ impl Caller {
             }
             Access::Device | Access::Agent | Access::Client | Access::Role(_) => {
                 let certificate = certificate.ok_or_else(|| nobody(access))?;
-                if certificate.not_after <= now {
-                    return Err(Failure::Unauthenticated(
-                        "this connection's client certificate has ended: renew it and connect again".into(),
-                    ));
-                }
+                certificate.check(now)?;
                 let caller = by_certificate(registry, certificate).await?;
                 caller.check(access)?;
                 Ok(caller)

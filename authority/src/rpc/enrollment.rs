@@ -9,7 +9,7 @@ use super::caller::Caller;
 use crate::ca::RequestedKey;
 use crate::cluster::{Authority, Shared};
 use crate::failure::Failure;
-use crate::registry::{Enrolled, Join, decide};
+use crate::registry::{Enrolled, Join, Recovery, decide};
 
 /// `cattery.v1.Enrollment`.
 pub(super) struct EnrollmentService(pub(super) Shared);
@@ -29,6 +29,13 @@ impl Enrollment for EnrollmentService {
     ) -> Result<Response<v1::RenewCertificateResponse>, Status> {
         serve(request, |call, request| renew(&self.0, call, request)).await
     }
+
+    async fn recover_certificate(
+        &self,
+        request: Request<v1::RecoverCertificateRequest>,
+    ) -> Result<Response<v1::RecoverCertificateResponse>, Status> {
+        serve(request, |call, request| recover(&self.0, call, request)).await
+    }
 }
 
 async fn enroll(
@@ -45,10 +52,13 @@ async fn enroll(
         secret_sha256: Sha256::digest(&secret[..]).into(),
         key: &key,
     };
-    let Authority { registry, ca, .. } = authority;
-    let enrolled = decide(|| registry.enroll(&call.act, ca, authority.lifetimes(), &join)).await?;
+    let Authority {
+        registry, signers, ..
+    } = authority;
+    let enrolled =
+        decide(|| registry.enroll(&call.act, signers, authority.lifetimes(), &join)).await?;
     Ok(v1::EnrollResponse {
-        identity: Some(identity(authority, enrolled)),
+        identity: Some(identity(authority, enrolled)?),
     })
 }
 
@@ -61,20 +71,47 @@ async fn renew(
         return Err(Failure::Broken("a renewal without a certificate"));
     };
     let key = RequestedKey::from_csr(&request.csr)?;
-    let Authority { registry, ca, .. } = authority;
+    let Authority {
+        registry, signers, ..
+    } = authority;
     let enrolled =
-        decide(|| registry.renew(&call.act, ca, authority.lifetimes(), device, &key)).await?;
+        decide(|| registry.renew(&call.act, signers, authority.lifetimes(), device, &key)).await?;
     Ok(v1::RenewCertificateResponse {
-        identity: Some(identity(authority, enrolled)),
+        identity: Some(identity(authority, enrolled)?),
     })
 }
 
-fn identity(authority: &Authority, enrolled: Enrolled) -> v1::Identity {
-    v1::Identity {
+async fn recover(
+    authority: &Authority,
+    call: Call,
+    request: v1::RecoverCertificateRequest,
+) -> Result<v1::RecoverCertificateResponse, Failure> {
+    let key = RequestedKey::from_csr(&request.csr)?;
+    let recovery = Recovery {
+        agent_id: &request.agent_id,
+        key: &key,
+        window: authority.config.agent_recovery_window,
+    };
+    let Authority {
+        registry, signers, ..
+    } = authority;
+    let lifetimes = authority.lifetimes();
+    let enrolled = decide(|| registry.recover(&call.act, signers, lifetimes, &recovery)).await?;
+    Ok(v1::RecoverCertificateResponse {
+        identity: Some(identity(authority, enrolled)?),
+    })
+}
+
+fn identity(authority: &Authority, enrolled: Enrolled) -> Result<v1::Identity, Failure> {
+    Ok(v1::Identity {
         subject: enrolled.subject.to_string(),
         device_id: enrolled.device_id,
         certificate: enrolled.issued.certificate.to_vec(),
         not_after: enrolled.issued.not_after,
-        cluster: Some(authority.describe()),
-    }
+        cluster: Some(v1::Cluster {
+            // What was known last may be older than the certificate.
+            trust_bundle: enrolled.trust_bundle,
+            ..authority.describe_now()?
+        }),
+    })
 }

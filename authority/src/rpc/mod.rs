@@ -67,7 +67,10 @@ pub(crate) async fn serve(
         .map(|server| server.max_decoding_message_size(MAX_QUESTION));
     let admin = admin::AdminService(authority.clone());
     let enrollment = enrollment::EnrollmentService(authority.clone());
-    let service_keys = service_keys::ServiceKeysService(authority.clone());
+    let service_keys = service_keys::ServiceKeysService {
+        authority: authority.clone(),
+        drain: shutdown.clone(),
+    };
     let user_keys = user_keys::UserKeysService(authority.clone());
     Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)

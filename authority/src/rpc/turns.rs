@@ -34,6 +34,12 @@ impl Turns {
         }
     }
 
+    /// The turn of one who has a certificate, until this is dropped.
+    pub(super) async fn device(&self) -> Option<OwnedSemaphorePermit> {
+        // Fails only for a semaphore that was closed, and none is.
+        self.devices.clone().acquire_owned().await.ok()
+    }
+
     /// The caller's turn, until this is dropped.
     pub(super) async fn take(
         &self,

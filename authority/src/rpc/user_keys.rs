@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use cattery_core::epoch::may_issue;
 use cattery_core::{Caveat, KeyId, Principal, ServiceName, UserKey};
 use cattery_proto::v1;
 use cattery_proto::v1::issued_key::Result as Issue;
@@ -14,8 +15,9 @@ use crate::act::{Act, now_ms, random};
 use crate::audit::{Action, Audit, Event};
 use crate::cluster::{Authority, Shared};
 use crate::failure::{Failure, shown};
-use crate::records::{EpochRecord, GrantRecord, Hex};
+use crate::records::{GrantRecord, Hex};
 use crate::registry::Grantee;
+use crate::store::BootTime;
 
 /// Most services in one call: what bounds its time.
 const MAX_SERVICES: usize = 256;
@@ -39,6 +41,9 @@ async fn issue(
     request: v1::IssueUserKeysRequest,
 ) -> Result<v1::IssueUserKeysResponse, Failure> {
     let registry = &authority.registry;
+    authority.bulletin.check()?;
+    // All that the keys rest on is read after this moment.
+    let asked = BootTime::now();
     let (principal, proof) = match &*call.caller {
         Caller::User(proven) => (
             Principal::user(&proven.user),
@@ -57,10 +62,15 @@ async fn issue(
     {
         return Err(Failure::Contended);
     }
+    let epochs = registry.live_epochs().await?.record;
+    let line = epochs.line.to_line()?;
     let mut lease = Lease {
         authority,
         act: &call.act,
-        epoch: registry.active_epoch().await?,
+        epoch: line.active().number,
+        greatest: epochs
+            .greatest_lease
+            .min(authority.config.max_lease.as_secs()),
         principal: &principal,
         version: grantee.version(),
         proof: &proof,
@@ -69,19 +79,27 @@ async fn issue(
         events: Vec::new(),
     };
     let mut keys = Vec::new();
+    let all = request.services.is_empty();
     for (service, grant) in granted(authority, &principal, &grantee, request.services).await? {
         let result = match grant {
             Some(grant) => lease.issue(&grant).await?,
             None => Issue::Refusal(v1::KeyRefusal::NotGranted.into()),
         };
+        if all && matches!(result, Issue::Refusal(_)) {
+            // Of a service that is not there any more: nobody asked for it.
+            continue;
+        }
         keys.push(v1::IssuedKey {
             service,
             result: Some(result),
         });
     }
     record(registry.audit(), lease.events).await?;
+    // A process that was frozen meanwhile may issue from an epoch that drains by now.
+    let ago = asked.elapsed().as_secs().saturating_add(1);
+    may_issue(&line, ago, authority.timing()).map_err(|_| Failure::Unconfirmed)?;
     Ok(v1::IssueUserKeysResponse {
-        cluster: Some(authority.describe()),
+        cluster: Some(authority.describe_now()?),
         principal: principal.as_str().to_owned(),
         keys,
         server_time_ms: now_ms(),
@@ -139,7 +157,9 @@ async fn granted(
 struct Lease<'a> {
     authority: &'a Authority,
     act: &'a Act,
-    epoch: EpochRecord,
+    epoch: u32,
+    /// Seconds. No rotation waits for a longer one.
+    greatest: u64,
     principal: &'a Principal,
     version: u32,
     proof: &'a str,
@@ -157,8 +177,8 @@ impl Lease<'_> {
             ..
         } = self.authority;
         let service = match registry.service(&grant.service).await {
-            Ok(stored) => stored.record,
-            Err(Failure::NotFound(_)) => {
+            Ok(stored) if stored.record.registration == grant.service_registration => stored.record,
+            Ok(_) | Err(Failure::NotFound(_)) => {
                 return Ok(Issue::Refusal(v1::KeyRefusal::NotGranted.into()));
             }
             Err(failure) => return Err(failure),
@@ -168,9 +188,9 @@ impl Lease<'_> {
             .parse()
             .map_err(|_| Failure::Broken("a stored service name is none"))?;
         let id = KeyId {
-            epoch: self.epoch.number,
+            epoch: self.epoch,
             service: name.as_str(),
-            generation: service.generation,
+            generation: service.keys.active.number,
             principal: self.principal.as_str(),
             version: self.version,
             expires_at: self.expires_at(grant),
@@ -191,16 +211,15 @@ impl Lease<'_> {
         Ok(Issue::SealedUserKey(sealed))
     }
 
-    /// The least of what is wanted, granted and allowed, and never beyond the epoch.
+    /// The least of what is wanted, granted and allowed. An active epoch has no end of its own, so it sets no limit.
     fn expires_at(&self, grant: &GrantRecord) -> u64 {
-        let most = self.authority.config.max_lease.as_secs();
+        let most = self.greatest;
         let granted = grant.max_lease_seconds.unwrap_or(most).min(most);
         let lease = match self.wanted {
             0 => granted,
             wanted => granted.min(wanted),
         };
-        let end = self.act.now().saturating_add(lease);
-        self.epoch.not_after.map_or(end, |last| end.min(last))
+        self.act.now().saturating_add(lease)
     }
 
     fn event(&self, id: &KeyId<'_>) -> Event {

@@ -37,6 +37,13 @@ impl Sealer {
         })
     }
 
+    /// Derives a key for another purpose, which `info` names.
+    pub(crate) fn derive(&self, info: &[u8], key: &mut [u8; 32]) -> Result<(), SealError> {
+        Hkdf::<Sha256>::new(Some(self.cluster_id.as_bytes()), &*self.data_key)
+            .expand(info, key)
+            .map_err(|_| SealError::Interrupted)
+    }
+
     /// The cluster whose values these are.
     #[must_use]
     pub fn cluster_id(&self) -> &str {

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::Revision;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -24,6 +26,10 @@ pub enum StoreError {
         /// The greatest size.
         limit: usize,
     },
+
+    /// It was decided by the clock, and too long ago. Nothing happened: read again, decide again.
+    #[error("too much time went by between the decision and its transaction")]
+    TooLate,
 
     /// Not a transaction. Nothing happened. A bug of this program.
     #[error("not a transaction: {0}")]
@@ -86,6 +92,17 @@ pub enum StoreError {
         source: io::Error,
     },
 
+    /// The store has not any more what it had.
+    #[error(
+        "the store went back from revision {from} to {to}: it was put back to an older state underneath. What agents hold and what was revoked since would come apart: stop every authority, and restore a backup with `cattery restore`"
+    )]
+    WentBack {
+        /// What it had answered.
+        from: Revision,
+        /// What it answers now.
+        to: Revision,
+    },
+
     /// The store cannot be reached or written. Of a commit it is not known whether it happened.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -102,6 +119,7 @@ impl StoreError {
         match self {
             Self::Conflict { .. }
             | Self::TooLarge { .. }
+            | Self::TooLate
             | Self::Invalid(_)
             | Self::Refused { .. }
             | Self::SessionEnded
@@ -110,7 +128,7 @@ impl StoreError {
             | Self::InUse { .. }
             | Self::Exposed { .. }
             | Self::File { .. } => true,
-            Self::Unavailable(_) | Self::Corrupt(_) => false,
+            Self::Unavailable(_) | Self::WentBack { .. } | Self::Corrupt(_) => false,
         }
     }
 }

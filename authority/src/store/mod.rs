@@ -9,6 +9,7 @@ mod error;
 mod etcd;
 mod mirror;
 mod session;
+mod snapshot;
 mod transaction;
 mod watch;
 
@@ -19,9 +20,11 @@ use tonic::async_trait;
 pub use boottime::BootTime;
 pub use embedded::Embedded;
 pub use error::StoreError;
+pub(crate) use etcd::check_prefix;
 pub use etcd::{Etcd, EtcdCertificate, EtcdOptions, EtcdTimeouts, EtcdTls, EtcdUser};
 pub use mirror::{MIRROR_PERIOD, Mirror, View};
 pub use session::{Session, SessionId};
+pub use snapshot::{Snapshot, SnapshotSource};
 pub use transaction::{Check, Operation, Transaction};
 pub use watch::{Change, Changes, Watch, WatchError, WatchSource};
 
@@ -103,6 +106,13 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page, StoreError>;
 
+    /// All of the store as it is now, to be read while it changes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`.
+    async fn snapshot(&self) -> Result<Snapshot, StoreError>;
+
     /// Makes every change of the transaction if every check of it holds, as one step. Answers the store's revision after it.
     ///
     /// # Errors
@@ -112,6 +122,16 @@ pub trait Store: Send + Sync + 'static {
     /// - [`StoreError::Refused`], [`StoreError::SessionEnded`]: nothing was changed.
     /// - [`StoreError::Unavailable`]: it is not known whether it happened.
     async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError>;
+
+    /// Forgets what entries held before now, for a secret that was deleted: watches and snapshots of before may end. Does nothing where
+    /// nobody can ask for the past; what is free in the store's file is overwritten in time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`.
+    async fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Tells all that changes below `prefix` after the revision `after`.
     ///

@@ -1,4 +1,6 @@
-use super::{MAX_KEY, MAX_OPERATIONS, MAX_TRANSACTION, MAX_VALUE, Revision, SessionId, StoreError};
+use super::{
+    BootTime, MAX_KEY, MAX_OPERATIONS, MAX_TRANSACTION, MAX_VALUE, Revision, SessionId, StoreError,
+};
 
 /// What has to hold, and what to change if all of it does.
 ///
@@ -15,6 +17,7 @@ use super::{MAX_KEY, MAX_OPERATIONS, MAX_TRANSACTION, MAX_VALUE, Revision, Sessi
 pub struct Transaction {
     checks: Vec<Check>,
     operations: Vec<Operation>,
+    until: Option<BootTime>,
 }
 
 /// What a transaction rests on.
@@ -97,6 +100,19 @@ impl Transaction {
         self
     }
 
+    /// Only if it is sent to the store before that moment: for what was decided by the clock.
+    #[must_use]
+    pub fn only_until(mut self, until: BootTime) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// From when on it is too late to send it.
+    #[must_use]
+    pub fn until(&self) -> BootTime {
+        self.until.unwrap_or(BootTime::NEVER)
+    }
+
     /// What has to hold.
     #[must_use]
     pub fn checks(&self) -> &[Check] {
@@ -119,8 +135,11 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
+    /// [`StoreError::TooLarge`], [`StoreError::Invalid`] or [`StoreError::TooLate`].
     pub fn validate(&self) -> Result<(), StoreError> {
+        if self.until().is_past() {
+            return Err(StoreError::TooLate);
+        }
         let count = self.checks.len() + self.operations.len();
         within(
             "number of checks and changes in a transaction",

@@ -17,7 +17,7 @@ pub(crate) use accept::{Incoming, incoming};
 pub(crate) use connection::Connection;
 pub use limits::FILES;
 
-/// The server's side of TLS: its chain (the certificate, then the CA's, by which a first-time client knows it), its key
+/// The server's side of TLS: its chain (the certificate, then those of CAs, by which a first-time client knows it), its key
 /// (PKCS #8 DER), and the CAs that sign client certificates.
 ///
 /// # Errors

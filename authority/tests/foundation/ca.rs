@@ -60,6 +60,17 @@ fn as_client(ca: &Ca, certificate: &CertificateDer<'_>, at: u64) -> Result<(), r
 }
 
 fn as_server(ca: &Ca, certificate: &CertificateDer<'_>, name: &str) -> Result<(), rustls::Error> {
+    behind_server(ca, certificate, &[], NOW, name)
+}
+
+/// What a client makes of a server that shows more than its own certificate.
+fn behind_server(
+    ca: &Ca,
+    certificate: &CertificateDer<'_>,
+    behind: &[CertificateDer<'_>],
+    at: u64,
+    name: &str,
+) -> Result<(), rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(roots(ca), provider)
         .build()
@@ -68,10 +79,10 @@ fn as_server(ca: &Ca, certificate: &CertificateDer<'_>, name: &str) -> Result<()
     verifier
         .verify_server_cert(
             certificate,
-            &[],
+            behind,
             &name,
             &[],
-            UnixTime::since_unix_epoch(Duration::from_secs(NOW)),
+            UnixTime::since_unix_epoch(Duration::from_secs(at)),
         )
         .map(drop)
 }
@@ -285,7 +296,11 @@ fn the_ca_signs_certificates_and_nothing_below_it_does() {
     let (_, certificate) = X509Certificate::from_der(ca.certificate()).unwrap();
     let constraints = certificate.basic_constraints().unwrap().unwrap();
     assert!(constraints.critical && constraints.value.ca);
-    assert_eq!(constraints.value.path_len_constraint, Some(0));
+    assert_eq!(
+        constraints.value.path_len_constraint,
+        Some(1),
+        "its successor"
+    );
     let usage = certificate.key_usage().unwrap().unwrap();
     assert!(usage.critical && usage.value.key_cert_sign() && !usage.value.digital_signature());
     assert!(certificate.name_constraints().unwrap().is_none());
@@ -307,6 +322,44 @@ fn the_ca_signs_certificates_and_nothing_below_it_does() {
 }
 
 #[test]
+fn whoever_knows_a_ca_follows_its_successor() {
+    let old = ca();
+    let validity = Validity::new(NOW, 20 * 365 * DAY);
+    let made = old.successor(2, validity).unwrap();
+    let (issued, _) = made.ca.issue_authority("authority-1", day()).unwrap();
+    let shown = [&made.cross, old.certificate(), made.ca.certificate()].map(Clone::clone);
+    let verifies = |root: &Ca, behind: &[CertificateDer<'_>]| {
+        behind_server(root, &issued.certificate, behind, NOW, AUTHORITY_NAME).is_ok()
+    };
+    assert!(verifies(&made.ca, &[]));
+    assert!(verifies(&made.ca, &shown));
+    assert!(verifies(&old, &shown));
+    assert!(verifies(&old, &shown[..1]));
+    assert!(!verifies(&old, &[]));
+    assert!(!verifies(&old, &shown[1..]), "each is signed by itself");
+
+    let (_, cross) = X509Certificate::from_der(&made.cross).unwrap();
+    let constraints = cross.basic_constraints().unwrap().unwrap().value;
+    assert!(constraints.ca && constraints.path_len_constraint == Some(0));
+    let ends = cross.validity().not_after.timestamp();
+    assert_eq!(u64::try_from(ends).unwrap(), old.not_after());
+    assert_eq!(common_name(&cross), "Cattery CA 2");
+    let key = |certificate: &[u8]| {
+        let (_, certificate) = X509Certificate::from_der(certificate).unwrap();
+        certificate.public_key().raw.to_vec()
+    };
+    assert_eq!(key(&made.cross), key(made.ca.certificate()));
+
+    // Where the way leads over the one before, that one's end is the end.
+    let late = Validity::new(old.not_after() + 3600, DAY);
+    let (issued, _) = made.ca.issue_authority("authority-1", late).unwrap();
+    let at = old.not_after() + 3600;
+    let verifies =
+        |root: &Ca| behind_server(root, &issued.certificate, &shown, at, AUTHORITY_NAME).is_ok();
+    assert!(verifies(&made.ca) && !verifies(&old));
+}
+
+#[test]
 fn a_ca_is_kept_sealed_and_comes_back() {
     let first = ca();
     let sealer = Sealer::new(&MasterKey::generate().unwrap(), "c1").unwrap();
@@ -319,12 +372,16 @@ fn a_ca_is_kept_sealed_and_comes_back() {
     assert_eq!(again.fingerprint(), first.fingerprint());
     let issued = agent(&again, &plain_csr()).unwrap();
     as_client(&first, &issued.certificate, NOW).unwrap();
+    let second = first.successor(2, day()).unwrap().ca;
+    let again = Ca::decode(&second.encode(&sealer).unwrap(), &sealer).unwrap();
+    assert_eq!((again.number(), &*again.path()), (2, "ca/2"));
+    assert_eq!(again.not_before(), second.not_before());
 
     let other = Sealer::new(&MasterKey::generate().unwrap(), "c1").unwrap();
     assert!(matches!(Ca::decode(&kept, &other), Err(CaError::Seal(_))));
     let swapped = String::from_utf8(kept).unwrap();
     let theirs = String::from_utf8(ca().encode(&sealer).unwrap()).unwrap();
-    let certificate = |text: &str| text.split('"').nth(7).unwrap().to_owned();
+    let certificate = |text: &str| text.split('"').nth(9).unwrap().to_owned();
     let mixed = swapped.replace(&certificate(&swapped), &certificate(&theirs));
     assert!(matches!(
         Ca::decode(mixed.as_bytes(), &sealer),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use cattery_authority::store::{
-    Entry, Page, Revision, Session, Store, StoreError, Transaction, Watch,
+    Entry, Page, Revision, Session, Snapshot, Store, StoreError, Transaction, Watch,
 };
 use tonic::async_trait;
 
@@ -42,6 +42,10 @@ impl<C: Commits> Store for Through<C> {
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.inner.list(prefix, after, limit).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.inner.snapshot().await
     }
 
     async fn commit(&self, transaction: Transaction) -> Committed {
@@ -103,6 +107,11 @@ impl Store for Faulty {
     ) -> Result<Page, StoreError> {
         self.up()?;
         self.inner.list(prefix, after, limit).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.up()?;
+        self.inner.snapshot().await
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {

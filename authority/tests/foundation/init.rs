@@ -6,12 +6,12 @@ use std::path::Path;
 
 use cattery_authority::audit::Changes;
 use cattery_authority::ca::Ca;
-use cattery_authority::config::Config;
+use cattery_authority::config::{Config, StoreSettings};
 use cattery_authority::init::{
     AUDIT_DIR, InitError, InitOptions, InitOutcome, InitUnseal, STORE_FILE, initialize, prepare,
 };
 use cattery_authority::records::{
-    ClusterRecord, EpochRecord, EpochState, OperatorRecord, Record as _, Role, key,
+    ClusterRecord, EpochRecord, EpochsRecord, OperatorRecord, Record as _, Role, key,
 };
 use cattery_authority::seal::{KeyFile, Passphrase, unseal};
 use cattery_authority::store::Store as _;
@@ -23,6 +23,7 @@ use crate::support::{NOW, NOW_MS, open_audit, open_store, plain_csr};
 
 fn options(dir: &Path) -> InitOptions {
     InitOptions {
+        store: StoreSettings::Embedded,
         dir: dir.join("authority"),
         trust_domain: "example.org".into(),
         listen: "127.0.0.1:7443".into(),
@@ -75,8 +76,14 @@ async fn everything_is_there_and_opens() {
     );
     let epoch = EpochRecord::decode("epoch", &value(&key::epoch(1)).await).unwrap();
     assert_eq!(
-        (epoch.state, epoch.activated_at, epoch.not_after),
-        (EpochState::Active, Some(NOW), None)
+        (epoch.number, epoch.activated_at, epoch.not_after),
+        (1, Some(NOW), None)
+    );
+    let live = EpochsRecord::decode("epochs", &value(key::EPOCHS_LIVE).await).unwrap();
+    let line = live.line.to_line().unwrap();
+    assert_eq!(
+        (line.active().number, line.last(), line.prepared()),
+        (1, 1, None)
     );
     assert_eq!(
         sealer
@@ -111,7 +118,7 @@ async fn everything_is_there_and_opens() {
     );
 
     let (audit, dangling) = open_audit(&home.join(AUDIT_DIR), &config.authority_id);
-    let changes = Changes::new(store, audit, dangling);
+    let changes = Changes::new(store, audit, dangling, 1);
     changes.settle(NOW_MS).await.unwrap();
     assert_eq!(changes.audit().head().seq, 2);
 }

@@ -16,15 +16,18 @@ pub(crate) async fn start(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
 }
 
 pub(crate) async fn start_in(dir: &Path, store: Arc<dyn Store>) -> Changes {
-    let (audit, dangling) = open_audit(dir, ID);
-    let changes = Changes::new(store, audit, dangling);
+    let changes = unsettled_in(dir, store, 1);
     changes.settle(NOW_MS).await.unwrap();
     changes
 }
 
 pub(crate) fn unsettled(dir: &TempDir, store: Arc<dyn Store>) -> Changes {
-    let (audit, dangling) = open_audit(dir.path(), ID);
-    Changes::new(store, audit, dangling)
+    unsettled_in(dir.path(), store, 1)
+}
+
+pub(crate) fn unsettled_in(dir: &Path, store: Arc<dyn Store>, incarnation: u64) -> Changes {
+    let (audit, dangling) = open_audit(dir, ID);
+    Changes::new(store, audit, dangling, incarnation)
 }
 
 pub(crate) fn put(key: &str) -> Transaction {

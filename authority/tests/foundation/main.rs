@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers are outside of test functions.
 
 mod audit;
+mod backup;
 mod ca;
 mod changes;
 mod faults;
 mod init;
 mod logged;
 mod marks;
+mod restore;
 mod seal;
 mod store;
 mod store_conformance;

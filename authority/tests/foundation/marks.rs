@@ -2,13 +2,13 @@
 
 use std::sync::Mutex;
 
-use cattery_authority::audit::{AuditError, ChangeError, Changes, log_path};
+use cattery_authority::audit::{AuditError, ChangeError, Changes, OldSign, log_path};
 use cattery_authority::store::{Store, Transaction};
 use tempfile::TempDir;
 use tonic::async_trait;
 
 use crate::faults::{Commits, Committed, Through};
-use crate::logged::{ID, put, start, unsettled};
+use crate::logged::{ID, put, start, unsettled, unsettled_in};
 use crate::support::{NOW_MS, embedded, event, open_audit};
 
 const MARK: &str = "audit/authority-1";
@@ -157,8 +157,8 @@ async fn a_store_that_is_older_than_its_log_is_refused() {
     let error = unsettled(&dir, embedded(&dir)).settle(NOW_MS).await;
     let error = error.unwrap_err();
     assert!(matches!(error, ChangeError::OldStore { .. }), "{error}");
-    assert!(error.to_string().contains("move it away"), "{error}");
-    // As it says.
+    assert!(error.to_string().contains("`cattery restore`"), "{error}");
+    // Whoever does not care what was revoked moves the log away.
     let path = log_path(dir.path(), ID);
     std::fs::rename(&path, dir.path().join("evidence")).unwrap();
     let changes = unsettled(&dir, embedded(&dir));
@@ -166,6 +166,70 @@ async fn a_store_that_is_older_than_its_log_is_refused() {
     changes.settle_accepting_loss(NOW_MS).await.unwrap();
     drop(changes);
     start(&dir, embedded(&dir)).await;
+}
+
+#[tokio::test]
+async fn an_older_store_in_which_others_went_on_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("store.redb");
+    let changes = start(&dir, embedded(&dir)).await;
+    changes.apply(event("a"), put("a")).await.unwrap();
+    drop(changes);
+    let old = std::fs::read(&file).unwrap();
+    let changes = start(&dir, embedded(&dir)).await;
+    let newest = changes.apply(event("b"), put("b")).await.unwrap();
+    drop(changes);
+
+    std::fs::write(&file, old).unwrap();
+    let store = embedded(&dir);
+    while store.commit(Transaction::new().put("c", "")).await.unwrap() < newest + 10 {}
+    let changes = unsettled(&dir, store);
+    let error = changes.settle(NOW_MS).await.unwrap_err();
+    let ChangeError::OldStore { sign, .. } = error else {
+        panic!("{error}")
+    };
+    let known = matches!(sign, OldSign::Change { change: 3, mark } if mark < 3);
+    assert!(known, "{sign}");
+    // Nor is it by what this process itself has written.
+    drop(changes);
+    let path = log_path(dir.path(), ID);
+    std::fs::remove_file(path.with_extension("seen")).unwrap();
+    let changes = unsettled(&dir, embedded(&dir));
+    changes.found_at(newest - 1);
+    let error = changes.settle(NOW_MS).await.unwrap_err();
+    assert!(error.to_string().contains("was seen at"), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_goes_on_with_a_restored_store_and_with_no_older_one() {
+    let dir = TempDir::new().unwrap();
+    let old = TempDir::new().unwrap();
+    let changes = start(&dir, embedded(&old)).await;
+    for i in 0..3 {
+        let put = put(&format!("a/{i}"));
+        changes.apply(event("a"), put).await.unwrap();
+    }
+    drop(changes);
+    // Its revisions begin anew.
+    let restored = TempDir::new().unwrap();
+    for _ in 0..2 {
+        let changes = unsettled_in(dir.path(), embedded(&restored), 2);
+        changes.settle(NOW_MS).await.unwrap();
+        let report = changes.verify().await.unwrap();
+        assert_eq!((report.incarnation, report.revision), (2, 0));
+        assert_eq!(report.records, 7, "it is noted once");
+    }
+    let error = unsettled(&dir, embedded(&old)).settle(NOW_MS).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ChangeError::OldStore { .. }), "{error}");
+    assert!(
+        error.to_string().contains("incarnation 2, revision 0"),
+        "{error}"
+    );
+    let changes = unsettled_in(dir.path(), embedded(&restored), 2);
+    changes.settle(NOW_MS).await.unwrap();
+    let revision = changes.apply(event("b"), put("b")).await.unwrap();
+    assert_eq!(changes.verify().await.unwrap().revision, revision);
 }
 
 #[tokio::test]
@@ -177,7 +241,7 @@ async fn another_authoritys_id_does_not_get_round_the_log() {
     changes.apply(event("a"), put("a")).await.unwrap();
     changes.expect_alone().await.unwrap();
     let (audit, dangling) = open_audit(dir.path(), "authority-2");
-    let other = Changes::new(store, audit, dangling);
+    let other = Changes::new(store, audit, dangling, 1);
     let error = other.expect_alone().await.unwrap_err().to_string();
     assert!(
         error.contains("set authority_id = \"authority-1\""),

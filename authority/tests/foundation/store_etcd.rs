@@ -1,6 +1,7 @@
 //! The store on real etcds: what every store has to do, and what only a server on the network can get wrong.
 
 mod access;
+mod back;
 mod failover;
 mod sessions;
 

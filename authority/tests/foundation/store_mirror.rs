@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cattery_authority::store::{
-    Changes, Entry, MAX_OPERATIONS, MAX_PAGE, Mirror, Page, Revision, Session, Store, StoreError,
-    Transaction, View, Watch, WatchError, WatchSource,
+    Changes, Entry, MAX_OPERATIONS, MAX_PAGE, Mirror, Page, Revision, Session, Snapshot, Store,
+    StoreError, Transaction, View, Watch, WatchError, WatchSource,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
@@ -203,6 +203,10 @@ impl Store for Wayward {
         self.ways.lists.fetch_add(1, Ordering::SeqCst);
         self.up()?;
         self.inner.list(prefix, after, limit).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.inner.snapshot().await
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {

@@ -1,20 +1,19 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::follower::Follower;
 use cattery_authority::app::{App, Running, StartError};
-use cattery_authority::config::Config;
+use cattery_authority::config::{Config, StoreSettings};
 use cattery_authority::init::{InitOptions, InitUnseal, initialize};
 use cattery_proto::v1::admin_client::AdminClient;
 use cattery_proto::v1::enrollment_client::EnrollmentClient;
-use cattery_proto::v1::service_keys_client::ServiceKeysClient;
 use cattery_proto::v1::user_keys_client::UserKeysClient;
 use cattery_proto::v1::*;
 use cattery_sdk::connect::Connector;
 use cattery_sdk::identity::KeyPair;
 use cattery_sdk::portable::{ApiKey as ApiKeyText, JoinToken};
-use cattery_sdk::sealing::{
-    INFO_API_KEY, INFO_JOIN_TOKEN, INFO_SERVICE_KEY, INFO_USER_KEY, ReceiverKey,
-};
+use cattery_sdk::sealing::{INFO_API_KEY, INFO_JOIN_TOKEN, INFO_USER_KEY, ReceiverKey};
 use cattery_sdk::tls::{Identity as Client, Trust};
 use tempfile::TempDir;
 use tonic::transport::Channel;
@@ -41,11 +40,28 @@ pub(crate) async fn wait_until(time: u64) {
     }
 }
 
+/// Returns when the schedule is as it should be.
+pub(crate) async fn settled(
+    cluster: &Cluster,
+    service: &str,
+    is_so: impl Fn(&KeySchedule) -> bool,
+) -> KeySchedule {
+    loop {
+        let schedule = cluster.schedule(service).await;
+        if is_so(&schedule) {
+            return schedule;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 /// A cluster with one authority, which runs, and its first admin `root`.
 pub(crate) struct Cluster {
     pub(crate) dir: TempDir,
     pub(crate) running: Option<Running>,
     pub(crate) root: Client,
+    /// What that is made of.
+    root_parts: (Vec<u8>, Arc<KeyPair>),
     pub(crate) bundle: Vec<Vec<u8>>,
 }
 
@@ -67,6 +83,7 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let options = InitOptions {
+            store: StoreSettings::Embedded,
             dir: dir.path().join("authority"),
             trust_domain: "example.org".into(),
             listen: "127.0.0.1:0".into(),
@@ -80,8 +97,24 @@ impl Cluster {
         Self {
             dir,
             running: None,
-            root: Client::new(operator.certificate, key.pkcs8()),
+            root: Client::new(operator.certificate.clone(), key.pkcs8()),
+            root_parts: (operator.certificate, Arc::new(key)),
             bundle: operator.cluster.unwrap().trust_bundle,
+        }
+    }
+
+    /// The place of another cluster, with the same operator and key file.
+    pub(crate) fn elsewhere(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let key_file = "unseal.key";
+        std::fs::copy(self.dir.path().join(key_file), dir.path().join(key_file)).unwrap();
+        let (certificate, key) = &self.root_parts;
+        Self {
+            dir,
+            running: None,
+            root: Client::new(certificate.clone(), key.pkcs8()),
+            root_parts: self.root_parts.clone(),
+            bundle: self.bundle.clone(),
         }
     }
 
@@ -216,24 +249,63 @@ impl Cluster {
         self.enroll(&token, &key).await.unwrap()
     }
 
-    /// The keys of the service whose certificate this is: (epoch, generation, key).
+    /// The keys of the service whose certificate this is, as an agent that has none yet gets them: (epoch, generation, key).
     pub(crate) async fn service_keys(
         &self,
         client: &Client,
-    ) -> Result<(GetServiceKeysResponse, Vec<(u32, u32, Vec<u8>)>), Status> {
-        let receiver = ReceiverKey::generate().unwrap();
-        let request = GetServiceKeysRequest {
-            receiver_public_key: receiver.public_key(),
+    ) -> Result<(ServiceNews, Vec<(u32, u32, Vec<u8>)>), Status> {
+        let mut follower = self.follow(client, None).await?;
+        let news = follower.next().await?.news.unwrap();
+        let keys = follower.open(&news);
+        Ok((news, keys))
+    }
+
+    /// The life of the cluster's keys, or a service's.
+    pub(crate) async fn schedule(&self, service: &str) -> KeySchedule {
+        let service = service.to_owned();
+        let request = GetKeyScheduleRequest { service };
+        let answer = self.admin().get_key_schedule(request).await.unwrap();
+        answer.into_inner().schedule.unwrap()
+    }
+
+    /// A step in that life.
+    pub(crate) async fn step(
+        &self,
+        service: &str,
+        command: KeyCommand,
+        force: bool,
+    ) -> ChangeKeyScheduleResponse {
+        let request = ChangeKeyScheduleRequest {
+            service: service.to_owned(),
+            command: command.into(),
+            force,
+            ..Default::default()
         };
-        let mut calls = ServiceKeysClient::new(self.channel(Some(client)));
-        let answer = calls.get_service_keys(request).await?.into_inner();
-        let keys = answer.keys.iter().map(|key| {
-            let sealed = key.sealed_key.as_ref().unwrap();
-            let bytes = receiver.open(INFO_SERVICE_KEY, sealed).unwrap();
-            (key.epoch, key.generation, bytes.to_vec())
-        });
-        let keys = keys.collect();
-        Ok((answer, keys))
+        let answer = self.admin().change_key_schedule(request).await.unwrap();
+        answer.into_inner()
+    }
+
+    /// The CAs.
+    pub(crate) async fn cas(&self) -> CaSchedule {
+        let answer = self.admin().get_cas(GetCasRequest {}).await.unwrap();
+        answer.into_inner().schedule.unwrap()
+    }
+
+    /// A step in their life.
+    pub(crate) async fn step_ca(&self, command: KeyCommand, force: bool) -> ChangeCasResponse {
+        let command = command.into();
+        let request = ChangeCasRequest { command, force };
+        let answer = self.admin().change_cas(request).await.unwrap();
+        answer.into_inner()
+    }
+
+    /// A stream of an agent that holds all up to a place.
+    pub(crate) async fn follow(
+        &self,
+        client: &Client,
+        holds: Option<Position>,
+    ) -> Result<Follower, Status> {
+        Follower::start(self.channel(Some(client)), holds).await
     }
 
     pub(crate) async fn api_key(&self, user: &str) -> (ApiKey, ApiKeyText) {

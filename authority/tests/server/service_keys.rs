@@ -1,9 +1,8 @@
 use cattery_core::{RequestFacts, ServiceKey, UserName};
 use cattery_proto::v1::*;
-use cattery_sdk::identity::KeyPair;
-use cattery_sdk::tls::Identity as Client;
 use tonic::Code;
 
+use crate::follower::open;
 use crate::harness::{Cluster, refused};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,8 +14,7 @@ async fn a_service_gets_its_own_keys_and_no_others() {
 
     let (answer, keys) = cluster.service_keys(&photos.client).await.unwrap();
     assert_eq!(answer.service, "photos");
-    assert_eq!(answer.incarnation, 1);
-    assert_eq!(answer.refresh_after_seconds, 30);
+    assert_eq!(answer.position.unwrap().incarnation, 1);
     assert_eq!(answer.keys[0].state, i32::from(EpochState::Active));
     let [(1, 0, key)] = &keys[..] else {
         panic!("one epoch, one generation")
@@ -36,32 +34,37 @@ async fn only_agents_get_service_keys() {
         Code::PermissionDenied,
         "only services may do that, and this is `operator/root`",
     );
-    let mut calls = service_keys_client::ServiceKeysClient::new(cluster.channel(None));
-    let request = GetServiceKeysRequest {
-        receiver_public_key: vec![9; 32],
+    let first = |receiver_public_key, outage_budget_seconds| FollowServiceKeysRequest {
+        beat: 1,
+        receiver_public_key,
+        outage_budget_seconds,
+        ..Default::default()
     };
     refused(
-        calls.get_service_keys(request).await,
+        open(cluster.channel(None), first(vec![9; 32], 60)).await,
         Code::Unauthenticated,
         "takes the client certificate",
     );
     let agent = cluster.agent("photos").await;
     let channel = cluster.channel(Some(&agent.client));
     for bad in [vec![], vec![9; 31], vec![0; 32]] {
-        let request = GetServiceKeysRequest {
-            receiver_public_key: bad,
-        };
-        let mut calls = service_keys_client::ServiceKeysClient::new(channel.clone());
         refused(
-            calls.get_service_keys(request).await,
+            open(channel.clone(), first(bad, 60)).await,
             Code::InvalidArgument,
             "X25519",
+        );
+    }
+    for bad in [0, u64::MAX] {
+        refused(
+            open(channel.clone(), first(vec![9; 32], bad)).await,
+            Code::InvalidArgument,
+            "outage_budget_seconds",
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hand_out_is_audited_once_and_polls_are_not() {
+async fn a_hand_out_is_audited_once() {
     let cluster = Cluster::start().await;
     let agent = cluster.agent("photos").await;
     assert_eq!(cluster.audited("service_keys_issued"), 0);
@@ -76,20 +79,6 @@ async fn a_hand_out_is_audited_once_and_polls_are_not() {
         .unwrap();
     assert_eq!(record["actor"], "service/photos");
     assert_eq!(record["fields"]["keys"], "1/1.0");
-
-    // A new certificate is a new hand-out.
-    let key = KeyPair::generate().unwrap();
-    let csr = key.csr().unwrap();
-    let request = RenewCertificateRequest { csr };
-    let channel = cluster.channel(Some(&agent.client));
-    let mut calls = enrollment_client::EnrollmentClient::new(channel);
-    let renewed = calls.renew_certificate(request).await.unwrap();
-    let certificate = renewed.into_inner().identity.unwrap().certificate;
-    let renewed = Client::new(certificate, key.pkcs8());
-    for _ in 0..3 {
-        cluster.service_keys(&renewed).await.unwrap();
-    }
-    assert_eq!(cluster.audited("service_keys_issued"), 2);
 }
 
 /// The whole point: what the service holds checks what the user signs.

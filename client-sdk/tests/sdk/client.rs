@@ -3,10 +3,13 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use cattery_core::{Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, Verifier};
+use cattery_proto::v1::{IssueUserKeysRequest, user_keys_client::UserKeysClient};
 use cattery_sdk::{
     Client, ConnectOptions, Credentials, MintOptions,
+    connect::Connector,
     keys::{Cluster, ConnectError, MintError, ReplaceIdentityError},
     portable::{ApiKey, Portable},
+    tls::{Identity, Trust},
 };
 use zeroize::Zeroizing;
 
@@ -196,6 +199,26 @@ async fn a_service_gets_keys_by_its_certificate() {
     let refused = Client::connect(stranger, ConnectOptions::default()).await;
     let line = refused.err().unwrap().to_string();
     assert!(line.contains("refused this client's certificate"), "{line}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_an_authority_does_not_take_is_told_from_other_failures() {
+    let (authority, elsewhere) = (Authority::start().await, Authority::start().await);
+    let trust = Trust::Bundle(vec![authority.ca.clone()]);
+    let is_refused = async |address: String, identity: Option<&Identity>| {
+        let connector = Connector::new(vec![address], &trust, identity).unwrap();
+        let mut calls = UserKeysClient::new(connector.channel());
+        let answer = calls.issue_user_keys(IssueUserKeysRequest::default());
+        let _ = answer.await;
+        connector.is_identity_refused()
+    };
+    let address = authority.address.to_string();
+    let (own, others) = (authority.identity(), elsewhere.identity());
+    assert!(is_refused(address.clone(), Some(&others)).await);
+    assert!(!is_refused(address.clone(), Some(&own)).await);
+    assert!(!is_refused(address, None).await);
+    let (_port, nobody) = port();
+    assert!(!is_refused(nobody.to_string(), Some(&own)).await);
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! `cattery init`: an authority's store, and the first operator.
 
+mod store;
+
+pub(super) use store::StoreArgs;
+
 use std::{
     io::{self, IsTerminal as _},
     path::{self, Path, PathBuf},
@@ -7,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use cattery_authority::{
-    config::{DEFAULT_TRUST_DOMAIN, FILE},
+    config::{DEFAULT_TRUST_DOMAIN, FILE, StoreSettings},
     init::{InitOptions, InitOutcome, InitUnseal, prepare},
     seal::{passphrase_from_file, passphrase_from_standard_input},
 };
@@ -36,7 +40,8 @@ missing: leave it out of backups of the store, and keep a copy of it elsewhere.
 Examples:
   cattery init --dir /var/lib/cattery --address auth.example.org:7443 --trust-domain example.org
   cattery init --dir /var/lib/cattery --key-file /etc/cattery/master.key
-  cattery init --dir /var/lib/cattery --passphrase-file - < passphrase")]
+  cattery init --dir /var/lib/cattery --passphrase-file - < passphrase
+  cattery init --dir /var/lib/cattery --store-etcd 10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379 --store-ca etcd-ca.pem")]
 pub(crate) struct Args {
     /// The authority's directory; it must not hold a cluster
     #[arg(long)]
@@ -56,6 +61,8 @@ pub(crate) struct Args {
     /// A file with the passphrase that seals the store, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    store: store::StoreArgs,
     /// The name of the first operator, who is an admin
     #[arg(long, value_name = "NAME", default_value = "root", value_parser = operator::name)]
     operator: String,
@@ -71,6 +78,8 @@ struct Shown {
     config: PathBuf,
     listen: String,
     addresses: Vec<String>,
+    /// Where the state is, unless that is a file in `dir`.
+    store: Option<String>,
     key_file: Option<PathBuf>,
 }
 
@@ -94,6 +103,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     };
     let new = NewCluster {
         dir: args.dir,
+        store: args.store.settings(&args.trust_domain)?,
         trust_domain: args.trust_domain,
         listen,
         addresses: args.address.into_iter().map(String::from).collect(),
@@ -108,6 +118,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         operator: operator.subject,
         home: home.dir().to_owned(),
         config: config.dir.join(FILE),
+        store: store::describe(&config.store),
         dir: config.dir,
         listen: config.listen,
         addresses: cluster.addresses,
@@ -122,6 +133,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
 /// What a new cluster is to be.
 pub(crate) struct NewCluster {
     pub(crate) dir: PathBuf,
+    pub(crate) store: StoreSettings,
     pub(crate) trust_domain: String,
     pub(crate) listen: String,
     pub(crate) addresses: Vec<String>,
@@ -141,6 +153,7 @@ pub(crate) async fn make(new: NewCluster, home: &Home) -> anyhow::Result<InitOut
     let dir = new.dir.clone();
     let prepared = prepare(InitOptions {
         dir: new.dir,
+        store: new.store,
         trust_domain: new.trust_domain,
         listen: new.listen,
         addresses: new.addresses,
@@ -153,7 +166,7 @@ pub(crate) async fn make(new: NewCluster, home: &Home) -> anyhow::Result<InitOut
     // Before there is a cluster: the key exists nowhere else, and nobody else can let an operator in.
     let operator = OperatorFile::new(prepared.operator().clone(), &keys.pkcs8(), now)?;
     home.keep_operator(&operator)?;
-    match prepared.finish() {
+    match prepared.finish().await {
         Ok(outcome) => Ok(outcome),
         Err(error) => {
             if !dir.join(FILE).exists() {
@@ -193,8 +206,12 @@ fn describe(shown: &Shown, home: Option<&Path>) -> String {
         ),
         None => "sealed with the passphrase, which is needed at every start".to_owned(),
     };
+    let place = match &shown.store {
+        Some(store) => format!("{store}, and its first authority in {dir}"),
+        None => dir.to_string(),
+    };
     let mut text = format!(
-        "Cluster {} is made in {dir}, {sealed}.\n\
+        "Cluster {} is made in {place}, {sealed}.\n\
          {} is its first operator, with a certificate in {}.\n\
          \n\
          Next:\n",

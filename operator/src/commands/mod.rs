@@ -1,7 +1,11 @@
 //! The commands, one file each.
 
+pub(crate) mod agent;
 pub(crate) mod api_key;
 pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod ca;
+pub(crate) mod completions;
 pub(crate) mod epoch;
 pub(crate) mod grant;
 pub(crate) mod init;
@@ -10,6 +14,7 @@ pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod mint;
 pub(crate) mod operator;
+pub(crate) mod restore;
 pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod token;

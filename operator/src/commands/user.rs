@@ -36,6 +36,12 @@ Examples:
         /// The name, without `user/`
         name: UserName,
     },
+    /// Revoke the keys that a user holds. They get new ones when they ask: for a key in wrong hands
+    #[command(after_help = "Example:\n  cattery user revoke alice")]
+    Revoke {
+        /// The name, without `user/`
+        name: UserName,
+    },
     /// What users log in with
     #[command(
         subcommand,
@@ -86,6 +92,24 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             context.out.show(&row, |row| {
                 format!(
                     "user/{} gets no more keys, and those below version {} are revoked as soon as agents hear of it",
+                    plain(&row.name), row.version
+                )
+            })?;
+        }
+        Command::Revoke { name } => {
+            let answer = session
+                .admin
+                .revoke_user(v1::RevokeUserRequest { name: name.into() })
+                .await;
+            let user = answer
+                .map_err(|status| session.refused(&status))?
+                .into_inner()
+                .user;
+            let row = Row::from(user.unwrap_or_default());
+            context.out.show(&row, |row| {
+                format!(
+                    "the keys of user/{} below version {} are revoked as soon as agents hear of it; SDKs fetch new ones by \
+                     themselves, and API keys stay: `cattery user api-key revoke` ends one",
                     plain(&row.name), row.version
                 )
             })?;

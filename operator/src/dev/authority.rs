@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use cattery_authority::{
     app::{App, Running, StartError},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, StoreSettings},
     init::InitUnseal,
 };
 
@@ -88,6 +88,7 @@ async fn make(place: &Place, home: &Home, port: u16) -> anyhow::Result<()> {
     // Of a cluster that was never finished.
     home.change()?.drop_operator()?;
     let new = init::NewCluster {
+        store: StoreSettings::Embedded,
         dir: place.authority(),
         trust_domain: "dev.cattery.internal".to_owned(),
         listen: format!("127.0.0.1:{port}"),

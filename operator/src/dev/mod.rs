@@ -11,15 +11,11 @@ mod upstream;
 
 use std::{path::PathBuf, pin::pin};
 
-use anyhow::Context as _;
 use clap::Args as ClapArgs;
-use tokio::{
-    select,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use crate::{commands::Context, exit::Done, out};
+use crate::{commands::Context, exit::Done, out, signals::Signals};
 use parts::Parts;
 use place::Place;
 use town::Town;
@@ -114,31 +110,5 @@ async fn serve(
     match stop.run_until_cancelled(town.broken()).await {
         Some(why) => Err(why),
         None => Ok(Done::Well),
-    }
-}
-
-/// What ends it: Ctrl-C, `kill`, and a terminal that is closed.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let on = |kind| signal(kind).context("signals cannot be heard");
-        Ok(Self {
-            interrupt: on(SignalKind::interrupt())?,
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
     }
 }

@@ -95,13 +95,15 @@ impl ClusterFile {
         Self {
             cluster_id: cluster.cluster_id.clone(),
             trust_domain: cluster.trust_domain.clone(),
-            trust_bundle: cluster
-                .trust_bundle
-                .iter()
-                .map(|der| STANDARD.encode(der))
-                .collect(),
+            trust_bundle: Self::bundle(&cluster.trust_bundle),
             addresses: cluster.addresses.clone(),
         }
+    }
+
+    /// CA certificates, in the form that is kept.
+    pub(crate) fn bundle(certificates: &[Vec<u8>]) -> Vec<String> {
+        let certificates = certificates.iter();
+        certificates.map(|der| STANDARD.encode(der)).collect()
     }
 
     /// A connection to its authorities. `first` is where they once were: what is left when all that is kept is wrong.

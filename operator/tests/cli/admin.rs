@@ -261,3 +261,54 @@ fn the_agent_of_a_home_that_is_named_goes_first() {
     );
     assert_eq!(town.dev.shown["service"], "photos");
 }
+
+#[test]
+fn a_ca_is_turned_over_and_the_home_keeps_up() {
+    let town = Town::new();
+    let bundle = || town.operator()["cluster"]["trust_bundle"].clone();
+    let states = |shown: &Value| -> Vec<(u64, String)> {
+        let cas = shown["cas"].as_array().unwrap().iter();
+        cas.map(|ca| {
+            let state = ca["state"].as_str().unwrap().to_owned();
+            (ca["number"].as_u64().unwrap(), state)
+        })
+        .collect()
+    };
+    let of = |expected: &[(u64, &str)]| -> Vec<(u64, String)> {
+        let owned = expected.iter();
+        owned.map(|(n, state)| (*n, (*state).to_owned())).collect()
+    };
+    assert_eq!(
+        states(&town.json(&["ca", "show"], "")),
+        of(&[(1, "active")])
+    );
+    let old = bundle();
+
+    let rotated = town.json(&["ca", "rotate"], "");
+    assert_eq!(states(&rotated), of(&[(2, "prepared"), (1, "active")]));
+    assert_eq!(bundle().as_array().unwrap().len(), 2);
+    let shown = town.ok(&["ca", "rotate"], "");
+    assert!(
+        shown.contains("CA 2 signs by itself, not before"),
+        "{shown}"
+    );
+    let rotated = town.json(&["ca", "rotate", "--force"], "");
+    assert_eq!(states(&rotated), of(&[(2, "active"), (1, "draining")]));
+
+    // Whoever was away all the time finds the way, and learns.
+    town.edit_operator(|operator| operator["cluster"]["trust_bundle"] = old);
+    town.ok(&["status"], "");
+    assert_eq!(bundle().as_array().unwrap().len(), 2);
+    let needed = town.fails(&["ca", "retire"], "");
+    assert!(
+        needed.contains("CA 1 stays trusted until") && needed.contains("--force"),
+        "{needed}"
+    );
+    let retired = town.json(&["ca", "retire", "--force"], "");
+    assert_eq!(states(&retired), of(&[(2, "active")]));
+    assert_eq!(bundle().as_array().unwrap().len(), 1);
+    // The certificate that retired it is of the new one.
+    town.ok(&["operator", "list"], "");
+    let nothing = town.fails(&["ca", "retire"], "");
+    assert!(nothing.contains("no CA is draining"), "{nothing}");
+}

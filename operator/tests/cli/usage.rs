@@ -45,9 +45,15 @@ fn every_command_has_an_example() {
         "service list",
         "service show",
         "service join-token",
+        "service rotate-key",
+        "service disable",
+        "agent",
+        "agent list",
+        "agent evict",
         "user add",
         "user list",
         "user disable",
+        "user revoke",
         "user api-key create",
         "user api-key list",
         "user api-key revoke",
@@ -55,6 +61,10 @@ fn every_command_has_an_example() {
         "grant list",
         "grant remove",
         "epoch list",
+        "epoch rotate",
+        "epoch prepare",
+        "epoch activate",
+        "epoch retire",
         "login",
         "mint",
         "key export",
@@ -64,11 +74,24 @@ fn every_command_has_an_example() {
         "inspect",
         "status",
         "audit verify",
+        "completions",
     ] {
         let mut args: Vec<_> = command.split(' ').collect();
         args.push("--help");
         let help = cattery.ok(&args, "");
         assert!(help.contains("Example"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn shells_learn_every_command() {
+    let cattery = Cattery::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = cattery.ok(&["completions", shell], "");
+        for word in ["rotate-key", "--emergency", "evict"] {
+            let bare = word.trim_start_matches("--");
+            assert!(script.contains(bare), "{shell}: {word}");
+        }
     }
 }
 
@@ -94,6 +117,17 @@ fn a_line_that_makes_no_sense_exits_with_64() {
             "KEY=VALUE",
         ),
         (&["--output", "yaml", "inspect"], "json"),
+        (&["epoch", "rotate", "--yes"], "--emergency"),
+        (&["epoch", "rotate", "--emergency", "--force"], "--force"),
+        (&["epoch", "retire", "--wait", "--force"], "--force"),
+        (&["epoch", "prepare", "--force"], "--force"),
+        (&["service", "rotate-key"], "NAME"),
+        (
+            &["service", "rotate-key", "photos", "--yes"],
+            "--compromised",
+        ),
+        (&["agent", "list", "Photos!"], "a-z"),
+        (&["agent", "evict"], "ID"),
     ] {
         let line = cattery.fails(64, args, "");
         assert!(line.contains(word), "{args:?}: {line}");
@@ -148,6 +182,28 @@ fn what_is_missing_is_said() {
     let long = format!("/tmp/{}", "x".repeat(120));
     let line = cattery.fails(1, &["verify", "--socket", &long], "cat1_AAAA");
     assert!(line.contains("at most 107"), "{line}");
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_asked_for_on_a_terminal_or_with_yes() {
+    let cattery = Cattery::new();
+    for args in [
+        &["epoch", "rotate", "--emergency"][..],
+        &["service", "rotate-key", "photos", "--compromised"],
+        &["service", "disable", "photos"],
+        &["agent", "evict", "0f3c"],
+    ] {
+        let line = cattery.fails(1, args, "emergency\ncompromised\ndisable\nevict\n");
+        assert!(
+            line.contains("nothing was done") && line.contains("--yes"),
+            "{args:?}: {line}"
+        );
+        // That much is enough to go on, as far as it goes here.
+        let line = cattery.fails(1, &[args, &["--yes"]].concat(), "");
+        assert!(line.contains("cattery login"), "{args:?}: {line}");
+    }
+    let line = cattery.fails(1, &["epoch", "rotate", "--emergency", "--dry-run"], "");
+    assert!(line.contains("cattery login"), "{line}");
 }
 
 #[test]

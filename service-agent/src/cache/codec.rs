@@ -1,10 +1,11 @@
-//! The cache's body: be64(last contact) || be64(incarnation) || be32(n) || n × (be32(epoch) || be32(generation) || state ||
+//! The cache's body: be64(last contact) || be64(incarnation) || be64(sequence) || be32(n) || n × (be32(epoch) || be32(generation) || state ||
 //! be64(not_after) || key) || be32(m) || m × (be32(version) || length || principal).
 
 use cattery_proto::v1::EpochState;
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyRecord, KeySet, Material};
+use crate::position::Position;
 
 const KEY_RECORD: usize = 4 + 4 + 1 + 8 + 32;
 
@@ -14,14 +15,16 @@ pub(super) fn encode(set: &KeySet, contact: u64) -> Zeroizing<Vec<u8>> {
         .least_versions()
         .map(|(name, _)| 4 + 1 + name.len())
         .sum();
-    let size = 8 + 8 + 4 + set.held().len() * KEY_RECORD + 4 + names;
+    let size = 8 + 8 + 8 + 4 + set.held().len() * KEY_RECORD + 4 + names;
     let mut out = Zeroizing::new(Vec::with_capacity(size));
     out.extend(contact.to_be_bytes());
-    out.extend(set.mark().incarnation.to_be_bytes());
+    let position = set.position();
+    out.extend(position.incarnation.to_be_bytes());
+    out.extend(position.sequence.to_be_bytes());
     let keys = || {
         set.held()
             .iter()
-            .filter_map(|held| Some((held, set.expose(held)?)))
+            .filter_map(|held| Some((held, set.expose(held.epoch, held.generation)?)))
     };
     put_count(&mut out, keys().count());
     for (held, key) in keys() {
@@ -54,7 +57,10 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 pub(super) fn decode(body: &[u8]) -> Option<(Material, u64)> {
     let mut rest = Rest(body);
     let contact = u64::from_be_bytes(rest.take()?);
-    let incarnation = u64::from_be_bytes(rest.take()?);
+    let position = Position {
+        incarnation: u64::from_be_bytes(rest.take()?),
+        sequence: u64::from_be_bytes(rest.take()?),
+    };
     let mut keys = Vec::new();
     for _ in 0..rest.count()? {
         keys.push(KeyRecord {
@@ -78,7 +84,7 @@ pub(super) fn decode(body: &[u8]) -> Option<(Material, u64)> {
         least_versions.push((principal.to_owned(), version));
     }
     let material = Material {
-        incarnation,
+        position,
         keys,
         least_versions,
     };

@@ -6,6 +6,7 @@ use cattery_proto::v1::EpochState;
 
 use super::*;
 use crate::keys::{KeyRecord, Material};
+use crate::position::Position;
 
 fn set() -> KeySet {
     let record = |epoch, state| KeyRecord {
@@ -16,7 +17,10 @@ fn set() -> KeySet {
         key: Zeroizing::new([epoch.to_be_bytes()[3]; 32]),
     };
     KeySet::new(&Material {
-        incarnation: 3,
+        position: Position {
+            incarnation: 3,
+            sequence: 12,
+        },
         keys: vec![
             record(5, EpochState::Draining),
             record(6, EpochState::Active),
@@ -59,7 +63,7 @@ fn keys_and_the_time_of_the_last_contact_come_back() {
         (cached.set.held(), cached.set.mark()),
         (set().held(), set().mark())
     );
-    assert_eq!(cached.set.expose(&cached.set.held()[1]), Some(&[6; 32]));
+    assert_eq!(cached.set.expose(6, 1), Some(&[6; 32]));
     assert_eq!(cached.set.least_version("user/alice"), 4);
 
     let refused = |cache: Cache, now| cache.load(now).map(|_| ()).unwrap_err();
@@ -71,6 +75,10 @@ fn keys_and_the_time_of_the_last_contact_come_back() {
         refused(open("mail"), contact.wall),
         CacheError::Open(_)
     ));
+    fs::write(&config.file, [FORMER_MAGIC, &[0; 64]].concat()).unwrap();
+    let former = refused(open("photos"), contact.wall);
+    assert!(matches!(former, CacheError::Former(_)));
+    fs::write(&config.file, &bytes).unwrap();
     key_file(&config.key_file, 2, 0o400);
     assert!(matches!(
         refused(open("photos"), contact.wall),

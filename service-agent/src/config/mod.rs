@@ -103,16 +103,28 @@ impl Config {
 }
 
 impl Config {
-    /// Whether a start needs a join token: the agent of this directory has no certificate, or one that has ended.
+    /// Whether a start may need a join token: the agent of this directory has no certificate, or one that has ended. In the latter case
+    /// it starts without one, too.
     pub fn needs_join_token(&self) -> bool {
         match Enrolled::load(&StateDir::at(&self.dir)) {
             Ok(enrolled) => enrolled.is_none_or(|enrolled| enrolled.has_ended(unix_seconds())),
             Err(_) => false, // the start says what is wrong
         }
     }
+
+    /// Whether the agent of this directory has had a certificate.
+    pub fn has_enrolled(&self) -> bool {
+        let enrolled = Enrolled::load(&StateDir::at(&self.dir));
+        matches!(enrolled, Ok(Some(_)))
+    }
 }
 
 impl Peers {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.uids.is_empty() && self.gids.is_empty()
+    }
+
     /// Whether a process with these ids is one of them.
     pub fn admit(&self, uid: u32, gid: u32) -> bool {
         self.uids.contains(&uid) || self.gids.contains(&gid)

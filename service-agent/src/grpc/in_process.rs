@@ -1,5 +1,7 @@
 //! Verifying in the application's own process: the keys, and the memory of single use that stays here.
 
+use std::time::Duration;
+
 use cattery_core::{Code, MemorySince, Principal, SingleUse as _, Use, UseRefused};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
@@ -11,8 +13,19 @@ use crate::verdict::Verdict;
 
 /// How soon an application learns of a rotation or a revocation after the agent does.
 const REFRESH_AFTER_SECONDS: u32 = 5;
+/// What asking may take beyond that, on a busy machine too.
+const REFRESH_MARGIN: Duration = Duration::from_secs(5);
 
 impl Agent {
+    /// How long after this agent the last process may hold what it holds; zero where none may verify by itself. One that could
+    /// not reach its agent for a while may be later; it answers what it does not know with 503.
+    pub(crate) fn in_process_lag(&self) -> Duration {
+        if self.config.in_process.is_empty() {
+            return Duration::ZERO;
+        }
+        Duration::from_secs(REFRESH_AFTER_SECONDS.into()) + REFRESH_MARGIN
+    }
+
     /// The keys, sealed to the peer's key.
     pub(super) fn verification_keys(
         &self,
@@ -24,7 +37,7 @@ impl Agent {
         let set = self.usable(keys.as_ref(), now).map_err(unavailable)?;
         let mut sealed_keys = Vec::with_capacity(set.held().len());
         for held in set.held() {
-            let Some(key) = set.expose(held) else {
+            let Some(key) = set.expose(held.epoch, held.generation) else {
                 continue;
             };
             let sealed = seal(receiver, INFO_SERVICE_KEY, key)

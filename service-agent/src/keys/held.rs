@@ -6,8 +6,9 @@ use cattery_core::{Found, Keyring, Keys, Principal, Revocations, ServiceKey};
 use cattery_locked::Locked;
 use cattery_proto::v1::EpochState;
 
-use super::accept::Rejected;
 use super::record::Material;
+use super::rejected::Rejected;
+use crate::position::Position;
 use crate::state::Mark;
 
 /// One service key in a page of its own: there are two or three of them.
@@ -25,13 +26,13 @@ pub(crate) struct Held {
     pub(crate) epoch: u32,
     pub(crate) generation: u32,
     pub(crate) state: EpochState,
-    /// For a draining epoch, when it stops being accepted, Unix seconds; otherwise 0.
+    /// For a draining one, when its last lease ends, Unix seconds; otherwise 0.
     pub(crate) not_after: u64,
 }
 
 /// The keys of every live epoch, and the least versions of principals.
 pub(crate) struct KeySet {
-    incarnation: u64,
+    position: Position,
     ring: Keyring<Page>,
     held: Vec<Held>,
     least_versions: HashMap<String, u32>,
@@ -80,17 +81,22 @@ impl KeySet {
             *least = (*least).max(*version);
         }
         Ok(Self {
-            incarnation: material.incarnation,
+            position: material.position,
             ring,
             held,
             least_versions,
         })
     }
 
+    /// All that was sent up to there is in it.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
     /// How new the set is.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
-            incarnation: self.incarnation,
+            position: self.position,
             epoch: self.held.last().map_or(0, |held| held.epoch),
         }
     }
@@ -110,9 +116,9 @@ impl KeySet {
         self.held == other.held && self.least_versions == other.least_versions
     }
 
-    /// The bytes of one of them, to seal them. Secret.
-    pub(crate) fn expose(&self, held: &Held) -> Option<&[u8; 32]> {
-        match self.ring.find(held.epoch, held.generation) {
+    /// The bytes of one of them. Secret.
+    pub(crate) fn expose(&self, epoch: u32, generation: u32) -> Option<&[u8; 32]> {
+        match self.ring.find(epoch, generation) {
             Found::Key(key) => Some(key.expose()),
             Found::UnknownEpoch | Found::RetiredEpoch | Found::Revoked => None,
         }
@@ -158,16 +164,26 @@ pub(crate) struct KeysAt<'a> {
 
 impl Keys for KeysAt<'_> {
     fn find(&self, epoch: u32, generation: u32) -> Found<'_> {
-        let drained = self.set.held.iter().any(|held| {
-            held.epoch == epoch
-                && held.state == EpochState::Draining
-                && held.not_after != 0
-                && u128::from(self.now) >= u128::from(held.not_after) + u128::from(self.leeway)
-        });
-        if drained {
+        let mut of_epoch = self.set.held.iter().filter(|held| held.epoch == epoch);
+        let mut has_drained = of_epoch.clone().filter(|held| self.is_drained(held));
+        if has_drained.clone().next().is_none() {
+            return self.set.ring.find(epoch, generation);
+        }
+        if of_epoch.all(|held| self.is_drained(held)) {
             return Found::RetiredEpoch;
         }
+        if has_drained.any(|held| held.generation == generation) {
+            return Found::Revoked;
+        }
         self.set.ring.find(epoch, generation)
+    }
+}
+
+impl KeysAt<'_> {
+    fn is_drained(&self, held: &Held) -> bool {
+        held.state == EpochState::Draining
+            && held.not_after != 0
+            && u128::from(self.now) >= u128::from(held.not_after) + u128::from(self.leeway)
     }
 }
 
@@ -177,6 +193,11 @@ mod tests {
 
     use super::super::record::KeyRecord;
     use super::*;
+
+    const POSITION: Position = Position {
+        incarnation: 1,
+        sequence: 4,
+    };
 
     fn record(epoch: u32, state: EpochState, not_after: u64) -> KeyRecord {
         KeyRecord {
@@ -190,7 +211,7 @@ mod tests {
 
     fn set(keys: Vec<KeyRecord>) -> Result<KeySet, Rejected> {
         KeySet::new(&Material {
-            incarnation: 1,
+            position: POSITION,
             keys,
             least_versions: vec![("user/alice".into(), 3)],
         })
@@ -206,7 +227,7 @@ mod tests {
         assert_eq!(
             set.mark(),
             Mark {
-                incarnation: 1,
+                position: POSITION,
                 epoch: 2
             }
         );
@@ -220,6 +241,19 @@ mod tests {
             ),
             (3, 0)
         );
+    }
+
+    #[test]
+    fn a_drained_generation_goes_and_its_successor_stays() {
+        let successor = KeyRecord {
+            generation: 1,
+            ..record(1, EpochState::Active, 0)
+        };
+        let set = set(vec![record(1, EpochState::Draining, 1_000), successor]).unwrap();
+        assert!(matches!(set.at(1_029, 30).find(1, 0), Found::Key(_)));
+        assert!(matches!(set.at(1_030, 30).find(1, 0), Found::Revoked));
+        assert!(matches!(set.at(1_030, 30).find(1, 1), Found::Key(_)));
+        assert!(matches!(set.at(1_030, 30).find(1, 2), Found::UnknownEpoch));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod accept;
 mod held;
 mod record;
+mod rejected;
 
-pub(crate) use accept::{Rejected, accept};
+pub(crate) use accept::{accept, not_below};
 pub(crate) use held::{Held, KeySet};
 pub(crate) use record::{KeyRecord, Material};
+pub(crate) use rejected::Rejected;

@@ -95,6 +95,20 @@ impl Enrolled {
         })
     }
 
+    /// Reads an authority's answer to this agent: the next certificate.
+    pub(crate) fn renewed(
+        &self,
+        identity: Option<v1::Identity>,
+        now: u64,
+    ) -> Result<Self, BadIdentity> {
+        let identity = identity.ok_or(BadIdentity::Missing("identity"))?;
+        let renewed = Self::from_answer(identity, now)?;
+        if (&renewed.service, &renewed.agent_id) != (&self.service, &self.agent_id) {
+            return Err(BadIdentity::Missing("certificate for this agent"));
+        }
+        Ok(renewed)
+    }
+
     /// What is on disk; `None` before enrolment.
     pub(crate) fn load(dir: &StateDir) -> Result<Option<Self>, StateError> {
         let Some(bytes) = dir.read(IDENTITY)? else {

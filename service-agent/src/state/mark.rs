@@ -1,44 +1,67 @@
 //! The high-water mark: nothing below it is believed, whoever says it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{StateDir, StateError};
+use crate::position::Position;
 
 const FILE: &str = "seen.json";
 
-/// How new a set of keys is. A restore of the cluster counts before an epoch's number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// How far the cluster had come when it was last believed. The two parts go up independently: a restore may begin its
+/// sequence anew, and yet it numbers its epochs above every one that there was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// Counts restores of the cluster.
-    pub(crate) incarnation: u64,
-    /// The newest epoch.
+    /// The newest position.
+    pub(crate) position: Position,
+    /// The newest epoch of any incarnation.
     pub(crate) epoch: u32,
 }
 
+/// The file's form.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    incarnation: u64,
+    /// Not in files of version 0.1.0.
+    #[serde(default)]
+    sequence: u64,
+    epoch: u32,
+}
+
 impl Mark {
-    /// The mark on disk; the lowest one where there is none yet.
-    pub(crate) fn load(dir: &StateDir) -> Result<Self, StateError> {
-        match dir.read(FILE)? {
-            None => Ok(Self::default()),
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|why| dir.damaged(FILE, why)),
+    /// What has been seen once both have been.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            position: self.position.max(other.position),
+            epoch: self.epoch.max(other.epoch),
         }
     }
 
-    pub(crate) fn save(self, dir: &StateDir) -> Result<(), StateError> {
-        let text = format!(
-            "{{\"incarnation\":{},\"epoch\":{}}}\n",
-            self.incarnation, self.epoch
-        );
-        dir.write(FILE, text.as_bytes())
+    /// The mark on disk; the lowest one where there is none yet.
+    pub(crate) fn load(dir: &StateDir) -> Result<Self, StateError> {
+        let Some(bytes) = dir.read(FILE)? else {
+            return Ok(Self::default());
+        };
+        let stored: Stored =
+            serde_json::from_slice(&bytes).map_err(|why| dir.damaged(FILE, why))?;
+        Ok(Self {
+            position: Position {
+                incarnation: stored.incarnation,
+                sequence: stored.sequence,
+            },
+            epoch: stored.epoch,
+        })
     }
-}
 
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "incarnation {}, epoch {}", self.incarnation, self.epoch)
+    pub(crate) fn save(self, dir: &StateDir) -> Result<(), StateError> {
+        let stored = Stored {
+            incarnation: self.position.incarnation,
+            sequence: self.position.sequence,
+            epoch: self.epoch,
+        };
+        let mut text = serde_json::to_vec(&stored).map_err(|why| dir.damaged(FILE, why))?;
+        text.push(b'\n');
+        dir.write(FILE, &text)
     }
 }
 
@@ -46,29 +69,38 @@ impl fmt::Display for Mark {
 mod tests {
     use super::*;
 
+    fn mark(incarnation: u64, sequence: u64, epoch: u32) -> Mark {
+        let position = Position {
+            incarnation,
+            sequence,
+        };
+        Mark { position, epoch }
+    }
+
     #[test]
-    fn it_reads_back_and_orders_by_incarnation_first() {
+    fn it_reads_back() {
         let temp = tempfile::tempdir().unwrap();
         let (dir, _lock) = StateDir::open(&temp.path().join("state")).unwrap();
         assert_eq!(Mark::load(&dir).unwrap(), Mark::default());
-        let mark = Mark {
-            incarnation: 2,
-            epoch: 7,
-        };
-        mark.save(&dir).unwrap();
-        assert_eq!(Mark::load(&dir).unwrap(), mark);
-        assert!(
-            Mark {
-                incarnation: 1,
-                epoch: 9
-            } < mark
-        );
+        mark(2, 9, 7).save(&dir).unwrap();
+        assert_eq!(Mark::load(&dir).unwrap(), mark(2, 9, 7));
         dir.write(FILE, b"{").unwrap();
-        assert!(
-            Mark::load(&dir)
-                .unwrap_err()
-                .to_string()
-                .contains("seen.json is damaged")
-        );
+        let damaged = Mark::load(&dir).unwrap_err().to_string();
+        assert!(damaged.contains("seen.json is damaged"), "{damaged}");
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_has_no_sequence() {
+        let temp = tempfile::tempdir().unwrap();
+        let (dir, _lock) = StateDir::open(&temp.path().join("state")).unwrap();
+        dir.write(FILE, b"{\"incarnation\":2,\"epoch\":7}\n")
+            .unwrap();
+        assert_eq!(Mark::load(&dir).unwrap(), mark(2, 0, 7));
+    }
+
+    #[test]
+    fn a_restore_begins_its_sequence_anew_and_takes_no_epoch_back() {
+        assert_eq!(mark(1, 9, 7).and(mark(2, 1, 6)), mark(2, 1, 7));
+        assert_eq!(mark(2, 1, 6).and(mark(1, 9, 7)), mark(2, 1, 7));
     }
 }

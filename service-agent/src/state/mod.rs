@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `identity.key` | the private key, PKCS #8, mode 0600; made before the join token is spent, so that a lost answer can be asked for again |
 //! | `identity.json` | the certificate, which authorities to trust, and where they are |
-//! | `seen.json` | the newest (incarnation, epoch) that this agent has seen |
+//! | `seen.json` | the newest position and epoch that this agent has seen |
 //! | `lock` | locked while an agent runs |
 //! | `agent.sock.lock` | locked while an agent takes the socket beside it; beside a socket that is elsewhere, too |
 //! | `agent.addr` | where HTTP listens, for programs that look for it |

@@ -1,4 +1,4 @@
-//! An authority in a few lines: a CA, TLS, and whatever keys a test gives it.
+//! An authority in a few lines: a CA, TLS, and whatever a test makes it say. What it says on streams is in `streams.rs`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use cattery_core::{KeyId, RootKey, UserKey};
 use cattery_proto::v1;
 use cattery_sdk::portable::{JoinToken, Portable};
-use cattery_sdk::sealing::{INFO_SERVICE_KEY, INFO_USER_KEY, seal};
+use cattery_sdk::sealing::{INFO_USER_KEY, seal};
 use cattery_sdk::tls::AUTHORITY_NAME;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, IsCa,
@@ -15,48 +15,92 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
-use tonic::{Request, Response, Result, Status};
+use tonic::{Request, Response, Result, Status, Streaming};
 use v1::EpochState;
 use zeroize::Zeroizing;
 
+use crate::streams;
 use crate::town::now;
 
 pub(crate) const SERVICE: &str = "photos";
+const AGENT_ID: &str = "0a0b";
 
 /// What the authority says from now on.
 pub(crate) struct Script {
     pub(crate) epochs: Vec<(u32, EpochState, u64)>,
     pub(crate) incarnation: u64,
-    pub(crate) refresh_after_seconds: u32,
+    pub(crate) sequence: u64,
+    pub(crate) least_versions: Vec<(&'static str, u32)>,
+    pub(crate) beat_after_seconds: u32,
+    /// How far its clock is ahead.
+    pub(crate) ahead_seconds: i64,
+    /// Agents that hold something are told only what changed.
+    pub(crate) deltas: bool,
+    /// What the next news adds to, whatever the agent holds.
+    pub(crate) since: Option<u64>,
     pub(crate) certificate_seconds: u64,
     pub(crate) lose_answers: bool,
     /// Whom certificates are for.
     pub(crate) subject: &'static str,
-    /// Calls for keys stay without an answer.
-    pub(crate) hang: bool,
-    /// How many do at the moment.
-    pub(crate) hanging: u32,
+    /// Beats stay without an answer.
+    pub(crate) ignores_beats: bool,
+    /// Those that ask for a look do.
+    pub(crate) ignores_looks: bool,
+    /// Streams that are open.
+    pub(crate) open: u32,
+    /// Streams that were opened so far.
+    pub(crate) streams: u32,
+    /// Streams up to this one are to end.
+    pub(crate) ended: u32,
+    pub(crate) beats: Vec<Beat>,
     pub(crate) lease_seconds: u64,
     /// How many leases were given out.
     pub(crate) leases: u32,
     pub(crate) enrolled_keys: Vec<Vec<u8>>,
     pub(crate) renewals: u32,
+    /// Renewals are answered as if the certificate had ended by this authority's clock.
+    pub(crate) takes_no_certificate: bool,
+    pub(crate) recoveries: u32,
+    /// There is no way back.
+    pub(crate) recovers_nobody: bool,
     pub(crate) requests: u32,
+}
+
+/// A beat that came, of the stream with this number.
+#[derive(Clone, Debug)]
+pub(crate) struct Beat {
+    pub(crate) stream: u32,
+    pub(crate) request: v1::FollowServiceKeysRequest,
+}
+
+impl Beat {
+    /// The sequence that the agent says it holds.
+    pub(crate) fn holds(&self) -> Option<u64> {
+        self.request.holds.map(|position| position.sequence)
+    }
 }
 
 pub(crate) struct Authority {
     pub(crate) addr: SocketAddr,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
+    cluster: Arc<Cluster>,
+    pub(crate) script: Mutex<Script>,
+    /// Streams look at the script again.
+    pub(crate) changes: watch::Sender<()>,
+}
+
+/// What authorities of one cluster have in common.
+struct Cluster {
     ca: CertifiedIssuer<'static, KeyPair>,
-    addr: SocketAddr,
-    script: Mutex<Script>,
+    addresses: Mutex<Vec<String>>,
 }
 
 /// The root key of an epoch in these tests.
@@ -64,33 +108,64 @@ pub(crate) fn root(epoch: u32) -> RootKey {
     RootKey::from_bytes([u8::try_from(epoch).unwrap(); 32])
 }
 
+impl Script {
+    fn new() -> Self {
+        Self {
+            epochs: vec![(1, EpochState::Active, 0)],
+            incarnation: 1,
+            sequence: 1,
+            least_versions: vec![("user/mallory", 1)],
+            beat_after_seconds: 1,
+            ahead_seconds: 0,
+            deltas: false,
+            since: None,
+            certificate_seconds: 3_600,
+            lose_answers: false,
+            subject: "service/photos",
+            ignores_beats: false,
+            ignores_looks: false,
+            open: 0,
+            streams: 0,
+            ended: 0,
+            beats: Vec::new(),
+            lease_seconds: 600,
+            leases: 0,
+            enrolled_keys: Vec::new(),
+            renewals: 0,
+            takes_no_certificate: false,
+            recoveries: 0,
+            recovers_nobody: false,
+            requests: 0,
+        }
+    }
+}
+
 impl Authority {
     pub(crate) async fn start() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let addresses = Mutex::default();
+        Self::of(Arc::new(Cluster { ca, addresses }))
+    }
+
+    /// Another one of the same cluster, with a script of its own.
+    pub(crate) async fn twin(&self) -> Self {
+        Self::of(Arc::clone(&self.shared.cluster))
+    }
+
+    fn of(cluster: Arc<Cluster>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let addr = listener.local_addr().unwrap();
-        let script = Script {
-            epochs: vec![(1, EpochState::Active, 0)],
-            incarnation: 1,
-            refresh_after_seconds: 1,
-            certificate_seconds: 3_600,
-            lose_answers: false,
-            subject: "service/photos",
-            hang: false,
-            hanging: 0,
-            lease_seconds: 600,
-            leases: 0,
-            enrolled_keys: Vec::new(),
-            renewals: 0,
-            requests: 0,
-        };
-        let script = Mutex::new(script);
+        cluster.addresses.lock().unwrap().push(addr.to_string());
         let mut authority = Self {
             addr,
-            shared: Arc::new(Shared { ca, addr, script }),
+            shared: Arc::new(Shared {
+                cluster,
+                script: Mutex::new(Script::new()),
+                changes: watch::Sender::default(),
+            }),
             serving: None,
         };
         authority.serve(TcpListener::from_std(listener).unwrap());
@@ -101,12 +176,27 @@ impl Authority {
         self.shared.script.lock().unwrap()
     }
 
+    /// Changes what agents hear of, and tells them.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Script)) {
+        {
+            let mut script = self.script();
+            script.sequence += 1;
+            change(&mut script);
+        }
+        self.shared.changes.send_replace(());
+    }
+
+    /// The newest beat.
+    pub(crate) fn last_beat(&self) -> Option<Beat> {
+        self.script().beats.last().cloned()
+    }
+
     pub(crate) fn join_token(&self) -> String {
         let token = JoinToken::new(Portable {
             id: [1; 8],
             secret: Zeroizing::new([2; 32]),
-            addresses: vec![self.addr.to_string()],
-            ca_sha256: Sha256::digest(self.shared.ca.der()).into(),
+            addresses: self.shared.cluster.addresses.lock().unwrap().clone(),
+            ca_sha256: Sha256::digest(self.shared.cluster.ca.der()).into(),
         });
         token.to_text().to_string()
     }
@@ -114,11 +204,11 @@ impl Authority {
     fn serve(&mut self, listener: TcpListener) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![AUTHORITY_NAME.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.shared.ca).unwrap();
-        let chain = certificate.pem() + &self.shared.ca.pem();
+        let certificate = params.signed_by(&key, &self.shared.cluster.ca).unwrap();
+        let chain = certificate.pem() + &self.shared.cluster.ca.pem();
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(chain, key.serialize_pem()))
-            .client_ca_root(Certificate::from_pem(self.shared.ca.pem()))
+            .client_ca_root(Certificate::from_pem(self.shared.cluster.ca.pem()))
             .client_auth_optional(true);
         let services = || Services(Arc::clone(&self.shared));
         let served = Server::builder()
@@ -140,7 +230,22 @@ impl Authority {
             let _ = serving.await;
         }
         // tonic serves each connection in a task of its own: calls on those are refused.
+        self.lose_answers();
+    }
+
+    /// Calls are refused from now on, and streams end.
+    pub(crate) fn lose_answers(&self) {
         self.script().lose_answers = true;
+        self.end_streams();
+    }
+
+    /// Streams that are open end, and new ones are welcome.
+    pub(crate) fn end_streams(&self) {
+        {
+            let mut script = self.script();
+            script.ended = script.streams;
+        }
+        self.shared.changes.send_replace(());
     }
 
     pub(crate) async fn restart(&mut self) {
@@ -154,6 +259,15 @@ impl Authority {
         self.serve(listener.unwrap());
     }
 
+    /// Waits until the agent has come again so many times: it has turned from what it was offered before.
+    pub(crate) async fn is_asked_again(&self, times: u32) {
+        let streams = self.script().streams;
+        until("it comes again", async || {
+            self.script().streams >= streams + times
+        })
+        .await;
+    }
+
     /// Waits until the agent has heard that it gets nothing.
     pub(crate) async fn refuses(&self) {
         let requests = self.script().requests;
@@ -161,6 +275,17 @@ impl Authority {
             self.script().requests > requests + 1
         })
         .await;
+    }
+}
+
+impl Shared {
+    pub(crate) fn cluster(&self) -> v1::Cluster {
+        v1::Cluster {
+            cluster_id: "c1".into(),
+            trust_domain: "cattery.test".into(),
+            trust_bundle: vec![self.cluster.ca.der().to_vec()],
+            addresses: self.cluster.addresses.lock().unwrap().clone(),
+        }
     }
 }
 
@@ -173,43 +298,19 @@ impl Services {
         Ok(script)
     }
 
-    fn cluster(&self) -> v1::Cluster {
-        v1::Cluster {
-            cluster_id: "c1".into(),
-            trust_domain: "cattery.test".into(),
-            trust_bundle: vec![self.0.ca.der().to_vec()],
-            addresses: vec![self.0.addr.to_string()],
-        }
-    }
-
     fn identity(&self, csr: &[u8], script: &Script) -> v1::Identity {
         let csr = CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
         v1::Identity {
             subject: script.subject.into(),
-            device_id: "0a0b".into(),
-            certificate: csr.signed_by(&self.0.ca).unwrap().der().to_vec(),
+            device_id: AGENT_ID.into(),
+            certificate: csr.signed_by(&self.0.cluster.ca).unwrap().der().to_vec(),
             not_after: now() + script.certificate_seconds,
-            cluster: Some(self.cluster()),
+            cluster: Some(self.0.cluster()),
         }
     }
 }
 
-struct Hanging(Arc<Shared>);
-
-impl Hanging {
-    fn new(shared: Arc<Shared>) -> Self {
-        shared.script.lock().unwrap().hanging += 1;
-        Self(shared)
-    }
-}
-
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        self.0.script.lock().unwrap().hanging -= 1;
-    }
-}
-
-fn lost(script: &Script) -> Result<()> {
+pub(crate) fn lost(script: &Script) -> Result<()> {
     if script.lose_answers {
         return Err(Status::unavailable("the answer was lost"));
     }
@@ -244,9 +345,34 @@ impl v1::enrollment_server::Enrollment for Services {
         authenticated(&request)?;
         let mut script = self.script()?;
         lost(&script)?;
+        if script.takes_no_certificate {
+            return Err(Status::unauthenticated("it has ended"));
+        }
         script.renewals += 1;
         let identity = self.identity(&request.get_ref().csr, &script);
         Ok(Response::new(v1::RenewCertificateResponse {
+            identity: Some(identity),
+        }))
+    }
+
+    async fn recover_certificate(
+        &self,
+        request: Request<v1::RecoverCertificateRequest>,
+    ) -> Result<Response<v1::RecoverCertificateResponse>> {
+        let shows_one = request.peer_certs().is_some_and(|shown| !shown.is_empty());
+        assert!(!shows_one, "one that ended would end the connection");
+        let mut script = self.script()?;
+        lost(&script)?;
+        let request = request.get_ref();
+        let csr = CertificateSigningRequestParams::from_der(&request.csr.clone().into()).unwrap();
+        let key = rcgen::PublicKeyData::der_bytes(&csr.public_key).to_vec();
+        let is_known = request.agent_id == AGENT_ID && script.enrolled_keys.contains(&key);
+        if script.recovers_nobody || !is_known {
+            return Err(Status::unauthenticated("there is no way back"));
+        }
+        script.recoveries += 1;
+        let identity = self.identity(&request.csr, &script);
+        Ok(Response::new(v1::RecoverCertificateResponse {
             identity: Some(identity),
         }))
     }
@@ -254,40 +380,18 @@ impl v1::enrollment_server::Enrollment for Services {
 
 #[tonic::async_trait]
 impl v1::service_keys_server::ServiceKeys for Services {
-    async fn get_service_keys(
+    type FollowServiceKeysStream = ReceiverStream<Result<v1::FollowServiceKeysResponse>>;
+
+    async fn follow_service_keys(
         &self,
-        request: Request<v1::GetServiceKeysRequest>,
-    ) -> Result<Response<v1::GetServiceKeysResponse>> {
+        request: Request<Streaming<v1::FollowServiceKeysRequest>>,
+    ) -> Result<Response<Self::FollowServiceKeysStream>> {
         authenticated(&request)?;
-        if self.script()?.hang {
-            let _until_the_agent_gives_up = Hanging::new(Arc::clone(&self.0));
-            std::future::pending::<()>().await;
-        }
-        let script = self.0.script.lock().unwrap();
-        lost(&script)?;
-        let receiver = &request.get_ref().receiver_public_key;
-        let key = |(epoch, state, not_after): &(u32, EpochState, u64)| {
-            let key = root(*epoch).service_key(&SERVICE.parse().unwrap(), 0);
-            v1::ServiceKey {
-                epoch: *epoch,
-                generation: 0,
-                state: (*state).into(),
-                not_after: *not_after,
-                sealed_key: seal(receiver, INFO_SERVICE_KEY, key.expose()).ok(),
-            }
-        };
-        Ok(Response::new(v1::GetServiceKeysResponse {
-            cluster: Some(self.cluster()),
-            service: SERVICE.into(),
-            keys: script.epochs.iter().map(key).collect(),
-            incarnation: script.incarnation,
-            server_time_ms: now() * 1_000,
-            refresh_after_seconds: script.refresh_after_seconds,
-            least_versions: vec![v1::LeastVersion {
-                principal: "user/mallory".into(),
-                version: 1,
-            }],
-        }))
+        lost(&*self.script()?)?;
+        let (answers, stream) = mpsc::channel(8);
+        let beats = request.into_inner();
+        tokio::spawn(streams::converse(Arc::clone(&self.0), beats, answers));
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
 
@@ -326,7 +430,7 @@ impl v1::user_keys_server::UserKeys for Services {
             }
         };
         Ok(Response::new(v1::IssueUserKeysResponse {
-            cluster: Some(self.cluster()),
+            cluster: Some(self.0.cluster()),
             principal: "service/photos".into(),
             keys: request.services.iter().map(&mut issue).collect(),
             server_time_ms: now() * 1_000,

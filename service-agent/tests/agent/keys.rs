@@ -4,18 +4,21 @@ use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, ReceiverKey};
 use v1::EpochState::{Active, Draining, Prepared};
 
-use crate::authority::{root, until};
+use crate::authority::{Authority, root, until};
 use crate::town::{Town, mint, now};
 
 #[tokio::test]
 async fn a_token_of_a_newer_epoch_brings_its_key_in() {
     let mut town = Town::empty(|_, _| {}).await;
-    town.authority.script().refresh_after_seconds = 300;
+    town.authority.script().beat_after_seconds = 300;
     let token = town.authority.join_token();
     town.start(Some(&token)).await.unwrap();
-    town.wait_ready().await;
-    town.authority.script().epochs =
-        vec![(1, Draining, now() + 600), (2, Active, 0), (3, Prepared, 0)];
+    town.acknowledges(1).await;
+    {
+        let mut script = town.authority.script(); // and nobody is told
+        script.epochs = vec![(1, Draining, now() + 600), (2, Active, 0), (3, Prepared, 0)];
+        script.sequence += 1;
+    }
     assert_eq!(town.verify(&mint(2)).await.unwrap_err(), "unknown_epoch");
     until("the key is there", || async {
         town.verify(&mint(2)).await.is_ok()
@@ -34,34 +37,39 @@ async fn a_token_of_a_newer_epoch_brings_its_key_in() {
 #[tokio::test]
 async fn an_authority_that_fell_back_is_not_believed() {
     let mut town = Town::new(|_, _| {}).await;
-    town.authority.script().epochs = vec![(5, Active, 0)];
+    let say = |authority: &Authority, epoch, incarnation, sequence| {
+        authority.change(|script| {
+            script.epochs = vec![(epoch, Active, 0)];
+            (script.incarnation, script.sequence) = (incarnation, sequence);
+        });
+    };
+    say(&town.authority, 5, 1, 9);
     until("epoch 5 is there", || async {
         town.verify(&mint(5)).await.is_ok()
     })
     .await;
     assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "retired_epoch");
-    town.authority.script().epochs = vec![(1, Active, 0)];
-    let requests = town.authority.script().requests;
-    until("it has been offered", || async {
-        town.authority.script().requests > requests + 1
-    })
-    .await;
+    say(&town.authority, 1, 1, 8);
+    town.authority.is_asked_again(1).await;
     assert!(town.verify(&mint(5)).await.is_ok());
     // Nor after a restart.
     town.stop().await;
     town.start(None).await.unwrap();
-    let requests = town.authority.script().requests;
-    until("it has been offered", || async {
-        town.authority.script().requests > requests + 1
-    })
-    .await;
+    town.authority.is_asked_again(2).await;
     assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "unavailable");
-    // A restore counts before an epoch's number.
-    town.authority.script().incarnation = 2;
+    // Nor after a restore that numbers its epochs from what the backup knew.
+    say(&town.authority, 1, 2, 1);
+    town.authority.is_asked_again(2).await;
+    assert_eq!(town.verify(&mint(1)).await.unwrap_err(), "unavailable");
+    // A restore that numbers above what was there is believed, with a sequence of its own.
+    say(&town.authority, 6, 2, 0);
     until("the restore is believed", || async {
-        town.verify(&mint(1)).await.is_ok()
+        town.verify(&mint(6)).await.is_ok()
     })
     .await;
+    let seen = std::fs::read_to_string(town.config.dir.join("seen.json"));
+    let expected = "{\"incarnation\":2,\"sequence\":0,\"epoch\":6}\n";
+    assert_eq!(seen.unwrap(), expected);
 }
 
 #[tokio::test]
@@ -139,7 +147,8 @@ async fn a_disk_that_cannot_be_written_keeps_no_newer_key_away() {
     let town = Town::new(|_, _| {}).await;
     let in_the_way = town.config.dir.join("seen.json.new");
     std::fs::create_dir(&in_the_way).unwrap();
-    town.authority.script().epochs = vec![(5, Active, 0)];
+    town.authority
+        .change(|script| script.epochs = vec![(5, Active, 0)]);
     until("epoch 5 is there", async || {
         town.verify(&mint(5)).await.is_ok()
     })

@@ -94,36 +94,6 @@ async fn a_certificate_is_renewed_before_it_ends() {
 }
 
 #[tokio::test]
-async fn once_the_certificate_has_ended_a_new_join_token_helps() {
-    let mut town = Town::empty(|_, _| {}).await;
-    town.authority.script().certificate_seconds = 0;
-    let token = town.authority.join_token();
-    town.start(Some(&token)).await.unwrap();
-    town.stop().await;
-    town.authority.script().lose_answers = true;
-    town.start(None).await.unwrap();
-    let ready = town.get("/readyz", &[]).await;
-    let advice =
-        "the certificate ended: get a new join token with `cattery service join-token photos`";
-    assert!(ready.body().contains(advice), "{}", ready.body());
-    assert!(town.config.needs_join_token());
-    town.stop().await;
-
-    town.authority.script().lose_answers = false;
-    town.authority.script().certificate_seconds = 3_600;
-    town.authority.script().subject = "service/mail";
-    let other = town.start(Some(&token)).await.unwrap_err();
-    assert!(other.contains("of an agent of `photos`"), "{other}");
-    town.authority.script().subject = "service/photos";
-    town.start(Some(&token)).await.unwrap();
-    town.wait_ready().await;
-    assert!(!town.config.needs_join_token());
-    assert!(town.status().await.notes.is_empty());
-    let keys = town.authority.script().enrolled_keys.clone();
-    assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0]));
-}
-
-#[tokio::test]
 async fn a_lost_key_is_said_and_not_made_anew() {
     let mut town = Town::new(|_, _| {}).await;
     town.stop().await;

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::unused_async)]
 
 mod authority;
+mod certificate;
 mod faces;
+mod follow;
 mod keys;
 mod lifecycle;
 mod minting;
 mod outage;
 mod program;
+mod streams;
 mod town;

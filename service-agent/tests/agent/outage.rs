@@ -68,7 +68,7 @@ async fn cached_keys_bridge_a_restart_and_refill_nothing() {
     })
     .await;
     assert!(town.path("cache").exists());
-    town.authority.script().lose_answers = true;
+    town.authority.lose_answers();
     until("a part of the budget is gone", async || {
         let status = town.status().await;
         status.last_contact_seconds.is_some_and(|gone| gone >= 2)
@@ -86,20 +86,27 @@ async fn cached_keys_bridge_a_restart_and_refill_nothing() {
 
     // An authority that keeps one waiting does not keep the cache.
     town.stop().await;
-    town.authority.script().hang = true;
-    let requests = town.authority.script().requests;
+    town.authority.script().lose_answers = false;
+    town.authority.script().ignores_beats = true;
+    let streams = town.authority.script().streams;
     town.start(None).await.unwrap();
     town.wait_ready().await;
-    until("it is still asked", async || {
-        town.authority.script().hanging == 1
+    let asked = town.authority.last_beat().unwrap();
+    assert_eq!((asked.stream, asked.holds()), (streams + 1, None));
+    assert!(town.verify(&mint(1)).await.is_ok());
+
+    // The next authority is told what the cache has.
+    town.authority.script().ignores_beats = false;
+    town.authority.end_streams();
+    until("another stream is open", async || {
+        let beat = town.authority.last_beat();
+        beat.is_some_and(|beat| beat.stream > streams + 1 && beat.holds() == Some(1))
     })
     .await;
-    assert_eq!(town.authority.script().requests, requests + 1);
-    assert!(town.verify(&mint(1)).await.is_ok());
 
     // Without the cache there is nothing.
     town.stop().await;
-    town.authority.script().hang = false;
+    town.authority.lose_answers();
     std::fs::remove_file(town.path("cache")).unwrap();
     town.start(None).await.unwrap();
     town.authority.refuses().await;

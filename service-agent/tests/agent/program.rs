@@ -10,9 +10,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::Command;
 
 use crate::authority::{Authority, root, until};
-use crate::town::{mint, request};
+use crate::town::{mint, mint_at, now, request};
 
-fn program(args: &[&str]) -> Command {
+pub(crate) fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cattery-agent"));
     command
         .args(args)
@@ -90,6 +90,49 @@ async fn it_runs_until_it_is_asked_to_end_and_logs_no_secret() {
         }
     }
     assert!(!std::path::Path::new(dir).join("agent.sock").exists());
+}
+
+#[tokio::test]
+async fn it_says_once_that_clocks_make_it_refuse_tokens() {
+    let authority = Authority::start().await;
+    authority.script().ahead_seconds = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("agent");
+    let dir = dir.to_str().unwrap();
+    let mut child = program(&["run", "--dir", dir, "--join-token-file", "-"])
+        .env("RUST_LOG", "info")
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let join_token = authority.join_token();
+    stdin.write_all(join_token.as_bytes()).await.unwrap();
+    drop(stdin);
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = out.next_line().await.unwrap().unwrap();
+    let addr = line.rsplit(' ').next().unwrap().parse().unwrap();
+    let ask = async |token: String| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", &bearer[..])];
+        request(addr, "GET", "/auth", &headers).await.status
+    };
+    until("it verifies", async || ask(mint(1)).await == 200).await;
+    for _ in 0..3 {
+        let theirs = mint_at(now() + 100, "user/alice", 1, &[]);
+        assert_eq!(ask(theirs).await, 401);
+    }
+    let id = i32::try_from(child.id().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(id).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let said = log.lines().filter(|line| line.contains("check NTP"));
+    let said: Vec<_> = said.collect();
+    assert_eq!(said.len(), 1, "{log}");
+    let line = said[0];
+    assert!(
+        line.contains("not_yet_valid") && line.contains("difference_ms="),
+        "{line}"
+    );
 }
 
 /// A secret as it could be in a log: raw, in hexadecimal, as a list of numbers, in base64 at any alignment.

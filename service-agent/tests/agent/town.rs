@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use v1::agent_client::AgentClient;
 use v1::verify_response::Result as Outcome;
 
-use crate::authority::{Authority, SERVICE, root, until};
+use crate::authority::{Authority, Beat, SERVICE, root, until};
 
 pub(crate) struct Town {
     pub(crate) authority: Authority,
@@ -95,6 +95,19 @@ impl Town {
         until("the agent is ready", || async { agent.is_ready() }).await;
     }
 
+    /// Waits for the beat that says that the agent holds this.
+    pub(crate) async fn acknowledges(&self, sequence: u64) -> Beat {
+        let mut found = None;
+        until("it is acknowledged", async || {
+            let beats = &self.authority.script().beats;
+            let mut beats = beats.iter();
+            found = beats.find(|beat| beat.holds() == Some(sequence)).cloned();
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
     /// To the agent's socket, with more patience than an application has.
     pub(crate) fn channel(&self) -> Channel {
         let socket = self.agent.as_ref().unwrap().socket().to_owned();
@@ -171,6 +184,11 @@ pub(crate) async fn request(
 
 /// A token of `principal`, signed with a key of this epoch.
 pub(crate) fn mint_as(principal: &str, epoch: u32, caveats: &[&str]) -> String {
+    mint_at(now(), principal, epoch, caveats)
+}
+
+/// The same by another clock.
+pub(crate) fn mint_at(now: u64, principal: &str, epoch: u32, caveats: &[&str]) -> String {
     let service_key = root(epoch).service_key(&SERVICE.parse().unwrap(), 0);
     let id = KeyId {
         epoch,
@@ -178,14 +196,14 @@ pub(crate) fn mint_as(principal: &str, epoch: u32, caveats: &[&str]) -> String {
         generation: 0,
         principal,
         version: 0,
-        expires_at: now() + 3_600,
+        expires_at: now + 3_600,
         lease_id: [5; 8],
     };
     let key = UserKey::issue(&service_key, &id, &[]).unwrap();
     let caveats: Vec<Caveat<'_>> = caveats.iter().map(|text| text.parse().unwrap()).collect();
     let spec = TokenSpec {
-        not_before: now(),
-        not_after: now() + 60,
+        not_before: now,
+        not_after: now + 60,
         token_id: [6; 16],
         claims_type: "shop.Cart",
         claims: b"\x08\x01",

@@ -1,4 +1,5 @@
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -40,6 +41,21 @@ impl Version {
             Some(version) if version.starts_with(wanted) => Ok(path),
             _ => bail!("{}, and it says `{}`", missing(), said.trim()),
         }
+    }
+}
+
+impl Version {
+    /// The program that turns snapshots into data, once etcd 3.5 is known to be there.
+    pub(super) fn utility() -> Result<PathBuf> {
+        let etcd = std::fs::canonicalize(Self::V3_5.binary()?)?;
+        let utility = etcd.with_file_name("etcdutl");
+        // As in a package of Python: without the right to be run.
+        let mut rights = std::fs::metadata(&utility)
+            .with_context(|| format!("{} comes with etcd 3.5", utility.display()))?
+            .permissions();
+        rights.set_mode(rights.mode() | 0o100);
+        std::fs::set_permissions(&utility, rights)?;
+        Ok(utility)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod binary;
+mod snapshot;
 mod tls;
 
 use std::{
@@ -213,22 +214,13 @@ impl Etcd {
         let member = &self.members[number];
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let clients = format!("{scheme}://{}", member.clients);
-        let peers = |member: &Member| format!("http://{}", member.peers);
-        let cluster: Vec<_> = self
-            .members
-            .iter()
-            .enumerate()
-            .map(|(number, member)| format!("member-{number}={}", peers(member)))
-            .collect();
         let mut command = Command::new(self.version.binary()?);
         command
-            .arg(format!("--name=member-{number}"))
             .arg(format!("--data-dir={}", self.data(number).display()))
             .arg(format!("--listen-client-urls={clients}"))
             .arg(format!("--advertise-client-urls={clients}"))
-            .arg(format!("--listen-peer-urls={}", peers(member)))
-            .arg(format!("--initial-advertise-peer-urls={}", peers(member)))
-            .arg(format!("--initial-cluster={}", cluster.join(",")))
+            .arg(format!("--listen-peer-urls=http://{}", member.peers))
+            .args(self.membership(number))
             .arg("--logger=zap")
             .args(&self.more)
             .env_remove("ETCDCTL_API");
@@ -236,6 +228,23 @@ impl Etcd {
             command.args(files.arguments());
         }
         Ok(command)
+    }
+
+    /// Who a member is, and who the others are.
+    fn membership(&self, number: usize) -> [String; 3] {
+        let peers = |member: &Member| format!("http://{}", member.peers);
+        let all = self.members.iter().enumerate();
+        let all: Vec<_> = all
+            .map(|(number, member)| format!("member-{number}={}", peers(member)))
+            .collect();
+        [
+            format!("--name=member-{number}"),
+            format!(
+                "--initial-advertise-peer-urls={}",
+                peers(&self.members[number])
+            ),
+            format!("--initial-cluster={}", all.join(",")),
+        ]
     }
 
     fn data(&self, member: usize) -> PathBuf {

@@ -1,13 +1,15 @@
 mod apply;
 mod op;
+mod seen;
 mod settle;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use op::MARKS;
+pub(crate) use op::{MARKS, OPS};
 
 use super::{Action, Audit, AuditError, Event, Intent, OpId, VerifyReport};
 use crate::store::{Revision, Store, StoreError, Transaction};
@@ -54,14 +56,12 @@ pub enum ChangeError {
     },
 
     /// The store is an old one.
-    #[error("the store is older than its audit log {}: it is at revision {store}, and the log has a change of revision {log}. Put the newest store back; or, to go on with this one, keep the log as evidence, move it away, and start once with `--accept-audit-loss`", path.display())]
+    #[error("the store was put back to an older state: {sign} (audit log {}). What agents hold and what was revoked since would come apart, so no authority starts on it. Put the newest store back; or restore a backup with `cattery restore`, which begins a new incarnation and repeats what was revoked. Where there is no backup, `cattery backup --dir DIR` makes one of this store", path.display())]
     OldStore {
         /// The log.
         path: PathBuf,
-        /// The store's revision.
-        store: Revision,
-        /// The newest that the log knows.
-        log: Revision,
+        /// What tells.
+        sign: OldSign,
     },
 
     /// The log that goes with the store is another one.
@@ -86,10 +86,58 @@ pub enum ChangeError {
     },
 }
 
+/// How far a store has come. A restore counts before everything that happened before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StorePlace {
+    /// Counts restores of the cluster, from 1.
+    pub incarnation: u64,
+    /// Counts changes.
+    pub revision: Revision,
+}
+
+impl std::fmt::Display for StorePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            incarnation,
+            revision,
+        } = self;
+        write!(f, "incarnation {incarnation}, revision {revision}")
+    }
+}
+
+/// What tells that a store is an old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OldSign {
+    /// It has not come as far as the log has seen it.
+    #[error("it is at {store}, and was seen at {log}")]
+    Place {
+        /// Where it is.
+        store: StorePlace,
+        /// Where it was.
+        log: StorePlace,
+    },
+
+    /// It knows the log up to a record from before a change that was made in it. Others may have made changes in it since, so
+    /// that its place tells nothing.
+    #[error(
+        "the change of record {change} was made in it, and it knows the log up to record {mark} only"
+    )]
+    Change {
+        /// The change's intent.
+        change: u64,
+        /// The newest record that it knows; 0 for none.
+        mark: u64,
+    },
+}
+
 /// Behind every clone.
 struct Inner {
     store: Arc<dyn Store>,
     audit: Audit,
+    incarnation: u64,
+    /// The store's revision before this process wrote to it.
+    found: OnceLock<Revision>,
     mark_key: String,
     /// Changes whose outcome is not in the log yet.
     unsettled: Mutex<Vec<OpId>>,
@@ -98,11 +146,19 @@ struct Inner {
 }
 
 impl Changes {
-    /// For one authority. `dangling` is what [`Audit::open`] answered. Call [`Changes::settle`] next.
+    /// For one authority. `dangling` is what [`Audit::open`] answered, and `incarnation` that of the cluster in the store. Call
+    /// [`Changes::settle`] next.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, audit: Audit, dangling: Vec<Intent>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        audit: Audit,
+        dangling: Vec<Intent>,
+        incarnation: u64,
+    ) -> Self {
         let inner = Inner {
             store,
+            incarnation,
+            found: OnceLock::new(),
             mark_key: format!("{MARKS}{}", audit.authority_id()),
             audit,
             unsettled: Mutex::new(dangling.into_iter().map(|intent| intent.op).collect()),
@@ -119,6 +175,12 @@ impl Changes {
         &self.inner.audit
     }
 
+    /// Says how far the store had come before this process wrote to it, where it did so before [`Changes::settle`], which judges
+    /// the store by that.
+    pub fn found_at(&self, revision: Revision) {
+        self.inner.found.get_or_init(|| revision);
+    }
+
     /// Finds out what became of changes that a crash cut off, and that the log goes as far as the store says. Once, at start,
     /// before any change. `now_ms`: Unix milliseconds.
     ///
@@ -127,9 +189,11 @@ impl Changes {
     /// [`AuditError::Broken`] when the end of the log is missing, [`ChangeError::OldStore`] when that of the store is, or the
     /// store or the log cannot be used.
     pub async fn settle(&self, now_ms: u64) -> Result<(), ChangeError> {
-        let old = self.inner.check_mark().await?;
+        let checked = self.inner.check_mark().await?;
+        self.inner.enter(now_ms, checked.incarnation).await?;
         self.inner.settle(now_ms).await?;
-        self.inner.sweep(&old).await
+        self.inner.sweep(&checked.ops).await?;
+        self.inner.see().await
     }
 
     /// As [`Changes::settle`], for an operator who accepts that records are lost: recorded, with what the store knew of them.
@@ -151,6 +215,8 @@ impl Changes {
             .into_iter()
             .map(|(op, _)| op)
             .collect();
+        let kept = self.inner.audit.verify(None).await?;
+        self.inner.enter(now_ms, kept.incarnation).await?;
         let authority = format!("authority/{}", self.inner.audit.authority_id());
         let event = Event::new(
             now_ms,
@@ -173,7 +239,7 @@ impl Changes {
         self.inner.expect_alone().await
     }
 
-    /// Writes the outcomes that are missing, and stores the log's newest record, so that it is missed if it is cut off. Every
+    /// Writes the outcomes that are missing, notes how far the store has come, and stores the log's newest record, so that it is missed if it is cut off. Every
     /// change does this by itself; records that are no changes, such as keys that were issued, are safe from it only after
     /// this: call it now and then, and at the end. `now_ms`: Unix milliseconds.
     ///
@@ -183,6 +249,7 @@ impl Changes {
     pub async fn mark(&self, now_ms: u64) -> Result<(), ChangeError> {
         let settled = self.inner.settle(now_ms).await;
         self.inner.mark().await?;
+        self.inner.see().await?;
         settled
     }
 

@@ -5,10 +5,10 @@ use crate::records::Hex;
 use crate::store::{Entry, StoreError};
 
 /// Prefix of every `op/ID`.
-pub(super) const OPS: &str = "op/";
+pub(crate) const OPS: &str = "op/";
 
 /// Prefix of every mark, one for each authority.
-pub(super) const MARKS: &str = "audit/";
+pub(crate) const MARKS: &str = "audit/";
 
 /// What lies at `op/ID`.
 #[derive(Serialize, Deserialize)]

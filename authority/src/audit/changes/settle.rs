@@ -1,8 +1,17 @@
 use super::apply::{Unsettled, lock};
 use super::op::{MARKS, OPS, Op, damaged, json, op_key};
-use super::{ChangeError, Inner};
-use crate::audit::{AuditError, OpId, Outcome, Position, VerifyReport};
+use super::{ChangeError, Inner, OldSign, StorePlace, seen};
+use crate::audit::event::INCARNATION_ENTERED;
+use crate::audit::{Action, AuditError, Event, OpId, Outcome, Position, VerifyReport};
 use crate::store::{MAX_OPERATIONS, Revision, StoreError, Transaction, list_all};
+
+/// A log and a store that go together.
+pub(super) struct Checked {
+    /// Every `op/ID` of this authority.
+    pub(super) ops: Vec<OpId>,
+    /// The last that the log knows.
+    pub(super) incarnation: u64,
+}
 
 impl Inner {
     /// Writes the outcomes that are missing. While this fails, nothing new is begun.
@@ -61,24 +70,61 @@ impl Inner {
         Ok(Some((mark, entry.revision)))
     }
 
-    /// Refuses a log that is not intact, and a store that is older. Answers every `op/ID` of this authority.
-    pub(super) async fn check_mark(&self) -> Result<Vec<OpId>, ChangeError> {
+    /// Notes that the store was restored, where the log does not know yet: what it says from there on is of the new one.
+    pub(super) async fn enter(&self, now_ms: u64, known: u64) -> Result<(), ChangeError> {
+        if known >= self.incarnation {
+            return Ok(());
+        }
+        let (_, subject) = INCARNATION_ENTERED;
+        let event = Event::new(
+            now_ms,
+            "",
+            format!("authority/{}", self.audit.authority_id()),
+            Action::IncarnationEntered,
+            format!("{subject}{}", self.incarnation),
+        );
+        self.audit.append(event).await?;
+        Ok(())
+    }
+
+    /// Refuses a log that is not intact, and a store that is older.
+    pub(super) async fn check_mark(&self) -> Result<Checked, ChangeError> {
         let broken = |problem| AuditError::Broken {
             path: self.audit.path().to_owned(),
             problem,
         };
-        let report = self.verify().await?;
+        let mark = self.known_mark().await?.map(|(mark, _)| mark);
+        let report = self.audit.verify(mark).await?;
         if let Some(problem) = report.problem {
             return Err(broken(problem).into());
         }
-        let store = self.store.commit(Transaction::new()).await;
-        let store = store.map_err(ChangeError::Store)?;
-        if store < report.revision {
-            return Err(ChangeError::OldStore {
-                path: self.audit.path().to_owned(),
-                store,
-                log: report.revision,
-            });
+        let old = |sign| ChangeError::OldStore {
+            path: self.audit.path().to_owned(),
+            sign,
+        };
+        let now = self.store.commit(Transaction::new()).await;
+        let now = now.map_err(ChangeError::Store)?;
+        let store = StorePlace {
+            incarnation: self.incarnation,
+            revision: self.found.get().copied().unwrap_or(now),
+        };
+        let mut log = StorePlace {
+            incarnation: report.incarnation,
+            revision: report.revision,
+        };
+        // Whoever moved the log away begins anew.
+        if let Some(seen) = seen::read(&seen::path(self.audit.path()))
+            && report.records > 0
+        {
+            log = log.max(seen);
+        }
+        if store < log {
+            return Err(old(OldSign::Place { store, log }));
+        }
+        // The newest transaction of this authority stored a mark that is no older than its own intent.
+        let (change, mark) = (report.newest_change, mark.map_or(0, |mark| mark.seq));
+        if report.incarnation == self.incarnation && mark < change {
+            return Err(old(OldSign::Change { change, mark }));
         }
         let head = self.audit.head().seq;
         let ops = self.own_ops().await?;
@@ -91,7 +137,10 @@ impl Inner {
                 .into());
             }
         }
-        Ok(ops.into_iter().map(|(op, _)| op).collect())
+        Ok(Checked {
+            ops: ops.into_iter().map(|(op, _)| op).collect(),
+            incarnation: report.incarnation,
+        })
     }
 
     /// Refuses a store whose log is another authority's: nobody would check that one.
@@ -121,6 +170,21 @@ impl Inner {
                 .map_err(ChangeError::Store)?;
         }
         lock(&self.settled).retain(|op| !ops.contains(op));
+        Ok(())
+    }
+
+    /// Notes how far the store has come.
+    pub(super) async fn see(&self) -> Result<(), ChangeError> {
+        let revision = self.store.commit(Transaction::new()).await;
+        let place = StorePlace {
+            incarnation: self.incarnation,
+            revision: revision.map_err(ChangeError::Store)?,
+        };
+        let path = seen::path(self.audit.path());
+        let written = tokio::task::spawn_blocking(move || seen::write(&path, place)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "cannot note how far the store has come");
+        }
         Ok(())
     }
 

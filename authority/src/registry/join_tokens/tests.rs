@@ -1,5 +1,5 @@
 use super::*;
-use crate::registry::testkit::{NOW, csr, registry};
+use crate::registry::testkit::{NOW, csr, registry_with_ca};
 
 const LIFETIMES: Lifetimes = Lifetimes {
     agent: Duration::from_secs(3600),
@@ -15,8 +15,7 @@ fn act(now: u64) -> Act {
 #[tokio::test]
 async fn a_secret_that_two_keys_come_with_is_recorded_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (registry, _) = registry(&dir);
-    let ca = Ca::create("example.org", NOW).unwrap();
+    let (registry, _, signers) = registry_with_ca(&dir).await;
     let name: ServiceName = "photos".parse().unwrap();
     registry.add_service(&act(NOW), &name).await.unwrap();
     let ttl = Duration::from_secs(3600);
@@ -29,7 +28,7 @@ async fn a_secret_that_two_keys_come_with_is_recorded_once() {
             secret_sha256: Sha256::digest(secret).into(),
             key,
         };
-        let enrolled = registry.enroll(&act(now), &ca, LIFETIMES, &join).await;
+        let enrolled = registry.enroll(&act(now), &signers, LIFETIMES, &join).await;
         enrolled.map_err(|failure| failure.to_string())
     };
     let reused = || {
@@ -52,8 +51,7 @@ async fn a_secret_that_two_keys_come_with_is_recorded_once() {
 #[tokio::test]
 async fn a_token_whose_agent_is_forgotten_makes_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let (registry, store) = registry(&dir);
-    let ca = Ca::create("example.org", NOW).unwrap();
+    let (registry, store, signers) = registry_with_ca(&dir).await;
     let name: ServiceName = "photos".parse().unwrap();
     registry.add_service(&act(NOW), &name).await.unwrap();
     let ttl = Duration::from_secs(90 * 24 * 3600);
@@ -65,10 +63,10 @@ async fn a_token_whose_agent_is_forgotten_makes_no_other() {
         secret_sha256: Sha256::digest(*secret).into(),
         key: &key,
     };
-    let come = async |now: u64| registry.enroll(&act(now), &ca, LIFETIMES, &join).await;
+    let come = async |now: u64| registry.enroll(&act(now), &signers, LIFETIMES, &join).await;
     let enrolled = come(NOW).await.ok().unwrap();
     let later = NOW + 31 * 24 * 3600;
-    assert_eq!(registry.sweep(later).await.unwrap(), 1);
+    assert_eq!(registry.sweep(later, None).await.unwrap(), 1);
     let agent = store.get(&key::agent(&enrolled.device_id)).await.unwrap();
     assert!(agent.is_none());
     assert!(come(later).await.is_err());

@@ -9,6 +9,7 @@ fn token(number: u8) -> JoinTokenRecord {
     JoinTokenRecord {
         id: Hex([number; 8]),
         subject: Subject::Service("photos".into()),
+        registration: 0,
         secret_sha256: Hex([0; 32]),
         created_at: NOW - 3600,
         expires_at: NOW,
@@ -36,25 +37,42 @@ fn agent() -> AgentRecord {
         state: DeviceState::Active,
         keys: DeviceKeys::only(Hex([0; 32])),
         certificate_not_after: NOW,
+        ca: 1,
         enrolled_at: NOW - 3600,
-        last_contact: NOW - 60,
-        handed_out: Vec::new(),
+        registration: 0,
     }
 }
 
 async fn keys(store: &Arc<dyn Store>) -> Vec<String> {
+    // Beside those that every registry has.
+    let own = ["meta/", "session/", "ca/"];
     let all = list_all(&**store, "").await.unwrap();
-    all.into_iter().map(|entry| entry.key).collect()
+    let keys = all.into_iter().map(|entry| entry.key);
+    keys.filter(|key| !own.iter().any(|own| key.starts_with(own)))
+        .collect()
 }
 
 #[tokio::test]
 async fn each_kind_goes_when_its_time_is_past() {
     let dir = tempfile::tempdir().unwrap();
-    let (registry, store) = registry(&dir);
+    let (registry, store) = registry(&dir).await;
     let least = LeastVersionRecord {
         principal: "user/alice".into(),
         version: 1,
         raised_at: NOW,
+        changed: 1,
+    };
+    let contact = ContactRecord {
+        agent: "1".into(),
+        service: "photos".into(),
+        registration: 0,
+        last_contact: NOW - DAY,
+        outage_budget: DAY,
+        incarnation: 1,
+        told: 1,
+        acknowledged: 1,
+        handed_out: Vec::new(),
+        version: String::new(),
     };
     let records = [
         (key::join_token(&Hex([1; 8])), token(1).encode()),
@@ -69,6 +87,7 @@ async fn each_kind_goes_when_its_time_is_past() {
         (key::api_key(&Hex([4; 8])), api_key(4, None, None).encode()),
         (key::agent("1"), agent().encode()),
         (key::least_version("user/alice"), least.encode()),
+        (key::contact("1"), contact.encode()),
     ];
     let put = records
         .iter()
@@ -78,31 +97,50 @@ async fn each_kind_goes_when_its_time_is_past() {
     store.commit(put).await.unwrap();
     // What is left after each of these times.
     for (after, left) in [
-        (0, 6),
-        (DAY - 1, 6),
-        (DAY, 4),
-        (30 * DAY - 1, 4),
+        (0, 7),
+        (DAY - 1, 7),
+        (DAY, 5),
+        (30 * DAY - 1, 5),
         (30 * DAY, 2),
         (91 * DAY - 1, 2),
         (91 * DAY, 1),
         (10_000 * DAY, 1),
     ] {
-        registry.sweep(NOW + after).await.unwrap();
+        registry.sweep(NOW + after, None).await.unwrap();
         assert_eq!(keys(&store).await.len(), left, "after {after} s");
     }
     assert_eq!(keys(&store).await, [key::api_key(&Hex([4; 8]))]);
 }
 
 #[tokio::test]
+async fn an_agent_is_kept_for_as_long_as_it_may_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, store) = registry(&dir).await;
+    let put = Transaction::new().save(&key::agent("1"), &agent());
+    store.commit(put).await.unwrap();
+    let (year, week) = (365 * DAY, 7 * DAY);
+    for (after, window, removed) in [
+        (30 * DAY - 1, week, 0),
+        (30 * DAY, year, 0),
+        (year - 1, year, 0),
+        (year, year, 1),
+    ] {
+        let window = Some(Duration::from_secs(window));
+        let swept = registry.sweep(NOW + after, window).await.unwrap();
+        assert_eq!(swept, removed, "after {after} s");
+    }
+}
+
+#[tokio::test]
 async fn more_than_fits_into_a_transaction_goes_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (registry, store) = registry(&dir);
+    let (registry, store) = registry(&dir).await;
     for number in 0..=99 {
         let key = key::join_token(&Hex([number; 8]));
         let put = Transaction::new().put(key, token(number).encode());
         store.commit(put).await.unwrap();
     }
-    assert_eq!(registry.sweep(NOW + DAY).await.unwrap(), 100);
-    assert_eq!(registry.sweep(NOW + DAY).await.unwrap(), 0);
+    assert_eq!(registry.sweep(NOW + DAY, None).await.unwrap(), 100);
+    assert_eq!(registry.sweep(NOW + DAY, None).await.unwrap(), 0);
     assert!(keys(&store).await.is_empty());
 }

@@ -31,7 +31,7 @@ pub(super) async fn create(
     seal(&request.receiver_public_key, INFO_API_KEY, &[])?;
     let registry = &authority.registry;
     let (record, secret) = decide(|| registry.create_api_key(&act, user.as_str(), ttl)).await?;
-    let text = ApiKey::new(portable(authority, &record.id, secret)).to_text();
+    let text = ApiKey::new(portable(authority, &record.id, secret)?).to_text();
     Ok(v1::CreateApiKeyResponse {
         api_key: Some(shape(record, ApiKeyState::Active)),
         sealed_api_key: Some(seal(

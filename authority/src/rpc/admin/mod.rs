@@ -1,8 +1,12 @@
 //! `cattery.v1.Admin`: one file for each kind of thing that operators look after.
 
+mod agents;
 mod api_keys;
+mod backup;
+mod cas;
 mod grants;
 mod operators;
+mod schedule;
 mod services;
 mod status;
 mod users;
@@ -33,6 +37,12 @@ macro_rules! admin {
                     serve(request, |call, request| $module::$function(&self.0, call.act, request)).await
                 }
             )*
+
+            type BackupStream = backup::Pieces;
+
+            async fn backup(&self, request: Request<BackupRequest>) -> Result<Response<backup::Pieces>, Status> {
+                serve(request, |call, _| backup::begin(self.0.clone(), call.act)).await
+            }
         }
     };
 }
@@ -44,17 +54,24 @@ admin! {
     add_service: AddServiceRequest -> AddServiceResponse = services::add;
     list_services: ListServicesRequest -> ListServicesResponse = services::list;
     get_service: GetServiceRequest -> GetServiceResponse = services::get;
+    disable_service: DisableServiceRequest -> DisableServiceResponse = services::disable;
+    list_agents: ListAgentsRequest -> ListAgentsResponse = agents::list;
+    evict_agent: EvictAgentRequest -> EvictAgentResponse = agents::evict;
     create_join_token: CreateJoinTokenRequest -> CreateJoinTokenResponse = services::join_token;
     add_user: AddUserRequest -> AddUserResponse = users::add;
     list_users: ListUsersRequest -> ListUsersResponse = users::list;
     disable_user: DisableUserRequest -> DisableUserResponse = users::disable;
+    revoke_user: RevokeUserRequest -> RevokeUserResponse = users::revoke;
     create_api_key: CreateApiKeyRequest -> CreateApiKeyResponse = api_keys::create;
     list_api_keys: ListApiKeysRequest -> ListApiKeysResponse = api_keys::list;
     revoke_api_key: RevokeApiKeyRequest -> RevokeApiKeyResponse = api_keys::revoke;
     add_grant: AddGrantRequest -> AddGrantResponse = grants::add;
     list_grants: ListGrantsRequest -> ListGrantsResponse = grants::list;
     remove_grant: RemoveGrantRequest -> RemoveGrantResponse = grants::remove;
-    list_epochs: ListEpochsRequest -> ListEpochsResponse = status::epochs;
+    get_key_schedule: GetKeyScheduleRequest -> GetKeyScheduleResponse = schedule::get;
+    change_key_schedule: ChangeKeyScheduleRequest -> ChangeKeyScheduleResponse = schedule::change;
+    get_cas: GetCasRequest -> GetCasResponse = cas::get;
+    change_cas: ChangeCasRequest -> ChangeCasResponse = cas::change;
     get_cluster_status: GetClusterStatusRequest -> GetClusterStatusResponse = status::cluster;
     verify_audit: VerifyAuditRequest -> VerifyAuditResponse = status::audit;
 }
@@ -88,13 +105,18 @@ fn length(
 }
 
 /// What goes into the text that people carry.
-fn portable(authority: &Authority, id: &Hex<8>, secret: Zeroizing<[u8; 32]>) -> Portable {
-    Portable {
+fn portable(
+    authority: &Authority,
+    id: &Hex<8>,
+    secret: Zeroizing<[u8; 32]>,
+) -> Result<Portable, Failure> {
+    let news = authority.bulletin.latest()?;
+    Ok(Portable {
         id: id.0,
         secret,
-        addresses: authority.addresses.clone(),
-        ca_sha256: authority.ca.fingerprint().0,
-    }
+        addresses: news.addresses.clone(),
+        ca_sha256: news.cas.active.fingerprint(),
+    })
 }
 
 /// A number of things, as the protos count them.

@@ -34,7 +34,7 @@ pub(super) async fn add(
     let registry = &authority.registry;
     let (token, secret) =
         decide(|| registry.invite_operator(&act, name.as_str(), role, INVITATION)).await?;
-    let text = JoinToken::new(portable(authority, &token.id, secret)).to_text();
+    let text = JoinToken::new(portable(authority, &token.id, secret)?).to_text();
     Ok(v1::AddOperatorResponse {
         sealed_join_token: Some(seal(
             &request.receiver_public_key,

@@ -5,11 +5,12 @@ use cattery_proto::v1;
 use cattery_sdk::portable::JoinToken;
 use cattery_sdk::sealing::{INFO_JOIN_TOKEN, seal};
 
+use super::agents::shapes;
 use super::{count, length, portable, service_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
-use crate::records::{AgentRecord, ServiceRecord};
+use crate::records::ServiceRecord;
 use crate::registry::decide;
 
 const JOIN_TOKEN: Duration = Duration::from_secs(3600);
@@ -57,12 +58,24 @@ pub(super) async fn get(
     let name = service_name(&request.name)?;
     let service = registry.service(name.as_str()).await?.record;
     let mut agents = registry.agents().await?;
-    agents.retain(|agent| agent.service == name.as_str());
+    agents.retain(|agent| agent.is_of(&service));
     let grants = registry.grants(None, Some(&name)).await?;
     Ok(v1::GetServiceResponse {
         service: Some(shape(service, agents.len())),
-        agents: agents.into_iter().map(Into::into).collect(),
+        agents: shapes(authority, agents).await?,
         grants: grants.into_iter().map(Into::into).collect(),
+    })
+}
+
+pub(super) async fn disable(
+    authority: &Authority,
+    act: Act,
+    request: v1::DisableServiceRequest,
+) -> Result<v1::DisableServiceResponse, Failure> {
+    let name = service_name(&request.name)?;
+    let agents = decide(|| authority.registry.disable_service(&act, name.as_str())).await?;
+    Ok(v1::DisableServiceResponse {
+        agents: count(agents),
     })
 }
 
@@ -82,7 +95,7 @@ pub(super) async fn join_token(
     seal(&request.receiver_public_key, INFO_JOIN_TOKEN, &[])?;
     let registry = &authority.registry;
     let (token, secret) = decide(|| registry.create_join_token(&act, &name, ttl)).await?;
-    let text = JoinToken::new(portable(authority, &token.id, secret)).to_text();
+    let text = JoinToken::new(portable(authority, &token.id, secret)?).to_text();
     Ok(v1::CreateJoinTokenResponse {
         sealed_join_token: Some(seal(
             &request.receiver_public_key,
@@ -96,20 +109,8 @@ pub(super) async fn join_token(
 fn shape(service: ServiceRecord, agents: usize) -> v1::Service {
     v1::Service {
         name: service.name,
-        generation: service.generation,
+        generation: service.keys.active.number,
         created_at: service.created_at,
         agents: count(agents),
-    }
-}
-
-impl From<AgentRecord> for v1::AgentInfo {
-    fn from(agent: AgentRecord) -> Self {
-        Self {
-            agent_id: agent.id,
-            service: agent.service,
-            enrolled_at: agent.enrolled_at,
-            certificate_not_after: agent.certificate_not_after,
-            last_contact: agent.last_contact,
-        }
     }
 }

@@ -5,51 +5,42 @@ use crate::act::Act;
 use crate::audit::Action;
 use crate::cluster::Authority;
 use crate::failure::Failure;
-use crate::rpc::service_keys::state;
-
-pub(super) async fn epochs(
-    authority: &Authority,
-    _: Act,
-    _: v1::ListEpochsRequest,
-) -> Result<v1::ListEpochsResponse, Failure> {
-    let epochs = authority.registry.epochs().await?;
-    Ok(v1::ListEpochsResponse {
-        epochs: epochs
-            .into_iter()
-            .rev()
-            .map(|epoch| v1::Epoch {
-                number: epoch.number,
-                state: state(&epoch).into(),
-                created_at: epoch.created_at,
-                activated_at: epoch.activated_at.unwrap_or(0),
-                not_after: epoch.not_after.unwrap_or(0),
-            })
-            .collect(),
-    })
-}
 
 pub(super) async fn cluster(
     authority: &Authority,
-    _: Act,
+    act: Act,
     _: v1::GetClusterStatusRequest,
 ) -> Result<v1::GetClusterStatusResponse, Failure> {
     let registry = &authority.registry;
+    let line = registry.live_epochs().await?.record.line.to_line()?;
+    let members = registry.members().await?;
+    let now = act.now();
+    let news = authority.bulletin.fresh().await?;
+    let overdue = authority.is_overdue(&line, now);
     Ok(v1::GetClusterStatusResponse {
         cluster_id: authority.cluster.cluster_id.to_string(),
         trust_domain: authority.cluster.trust_domain.clone(),
         authority_id: authority.config.authority_id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        store: "embedded".to_owned(),
-        active_epoch: registry.active_epoch().await?.number,
+        store: authority.config.store.kind().to_owned(),
+        active_epoch: line.active().number,
         incarnation: authority.cluster.incarnation,
         services: count(registry.services().await?.len()),
         users: count(registry.users().await?.len()),
         agents: count(registry.agents().await?.len()),
-        ca_not_after: authority.ca.not_after(),
+        ca_not_after: news.cas.active.not_after,
         certificate_not_after: *authority.certificate_not_after.borrow(),
         audit_records: registry.audit().head().seq,
-        addresses: authority.addresses.clone(),
+        addresses: authority.addresses(),
         max_lease_seconds: authority.config.max_lease.as_secs(),
+        leader: members.leader.unwrap_or_default(),
+        authorities: members.alive,
+        rotates_at: authority
+            .rotation_period_of(&line)
+            .map_or(0, |period| line.rotation_due_at(period)),
+        rotation_overdue: overdue,
+        warnings: authority.warnings(&news, overdue, now),
+        trust_bundle: news.cas.bundle(),
     })
 }
 

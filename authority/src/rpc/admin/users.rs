@@ -56,6 +56,18 @@ pub(super) async fn disable(
     })
 }
 
+pub(super) async fn revoke(
+    authority: &Authority,
+    act: Act,
+    request: v1::RevokeUserRequest,
+) -> Result<v1::RevokeUserResponse, Failure> {
+    let name = user_name(&request.name)?;
+    let user = decide(|| authority.registry.revoke_user(&act, name.as_str())).await?;
+    Ok(v1::RevokeUserResponse {
+        user: Some(shape(user, 0)),
+    })
+}
+
 fn shape(user: UserRecord, api_keys: usize) -> v1::User {
     v1::User {
         name: user.name,

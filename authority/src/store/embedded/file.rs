@@ -103,6 +103,15 @@ impl DatabaseFile {
         })
     }
 
+    /// Reads in a transaction that was begun before. The file may have been opened anew since: then this fails, and what that
+    /// means was seen by whoever had the error.
+    pub(super) fn look<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        guarded(work).map_err(|error| from_redb(&self.path, error))
+    }
+
     fn close(&self) {
         // Held until the file is free to be opened anew.
         let mut open = self

@@ -3,6 +3,7 @@
 mod feed;
 mod file;
 mod sessions;
+mod snapshot;
 mod write;
 mod writer;
 
@@ -18,13 +19,14 @@ use tonic::async_trait;
 
 use feed::{Feed, Follower};
 use file::{DatabaseFile, ENTRIES, NUMBERS, REVISION, unavailable};
+use snapshot::Reading;
 use writer::{Job, Writer};
 
 use super::session::Life;
 use super::transaction::check_key;
 use super::{
-    BootTime, Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Revision, Session, Store, StoreError,
-    Transaction, Watch,
+    BootTime, Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Revision, Session, Snapshot, Store,
+    StoreError, Transaction, Watch,
 };
 
 /// Commits that may wait for the disk.
@@ -146,6 +148,21 @@ impl Store for Embedded {
         .await
     }
 
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let (transaction, revision) = self
+            .read(|database| {
+                let transaction = database.begin_read()?;
+                let revision = revision(&transaction)?;
+                Ok((transaction, revision))
+            })
+            .await?;
+        let reading = Reading {
+            file: self.writer.file.clone(),
+            transaction: Arc::new(transaction),
+        };
+        Ok(Snapshot::new(revision, reading))
+    }
+
     async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
         transaction.validate()?;
         let (answer, result) = oneshot::channel();
@@ -193,11 +210,10 @@ fn read_page(
     from: Bound<&str>,
     limit: usize,
 ) -> Result<Page, redb::Error> {
-    let revision = read.open_table(NUMBERS)?.get(REVISION)?;
     let mut page = Page {
         entries: Vec::new(),
         more: false,
-        revision: revision.map_or(0, |revision| revision.value()),
+        revision: revision(read)?,
     };
     let mut bytes = 0;
     for found in read
@@ -217,6 +233,11 @@ fn read_page(
         page.entries.push(entry(key.value(), value.value()));
     }
     Ok(page)
+}
+
+fn revision(read: &ReadTransaction) -> Result<Revision, redb::Error> {
+    let revision = read.open_table(NUMBERS)?.get(REVISION)?;
+    Ok(revision.map_or(0, |revision| revision.value()))
 }
 
 fn entry(key: &str, (revision, value): (u64, &[u8])) -> Entry {

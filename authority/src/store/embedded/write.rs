@@ -17,6 +17,7 @@ pub(super) enum Refusal {
     /// The check of this key did not hold.
     Conflict(String),
     SessionEnded,
+    TooLate,
 }
 
 impl From<Refusal> for StoreError {
@@ -24,6 +25,7 @@ impl From<Refusal> for StoreError {
         match refusal {
             Refusal::Conflict(key) => Self::Conflict { key },
             Refusal::SessionEnded => Self::SessionEnded,
+            Refusal::TooLate => Self::TooLate,
         }
     }
 }
@@ -106,6 +108,10 @@ impl<'t> Tables<'t> {
         transaction: &Transaction,
         is_live: &impl Fn(SessionId) -> bool,
     ) -> Result<Decision, redb::Error> {
+        // It may have waited for the disk.
+        if transaction.until().is_past() {
+            return Ok(Err(Refusal::TooLate));
+        }
         for check in transaction.checks() {
             let found = self.entries.get(check.key())?.map(|found| found.value().0);
             if !check.holds(found) {

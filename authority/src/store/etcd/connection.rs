@@ -7,8 +7,9 @@ use etcd_client::{Client, Error, GetOptions};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::super::StoreError;
+use super::super::{BootTime, StoreError};
 use super::failure::{Failure, Unanswered};
+use super::forward::Forward;
 use super::keys::Keys;
 use super::options::{EtcdOptions, EtcdTimeouts};
 
@@ -20,8 +21,9 @@ const LOGINS: usize = 2;
 /// Whether a call may be made again when it may have had its effect already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    Never,
     Freely,
+    /// And it is not to be sent at all from that moment on.
+    Never(BootTime),
 }
 
 /// The members, and the connection in use.
@@ -30,6 +32,7 @@ pub(super) struct Connections {
     urls: Vec<String>,
     keys: Keys,
     current: Mutex<Arc<Connection>>,
+    forward: Forward,
 }
 
 /// A connection to one member, made when it is first used.
@@ -46,11 +49,16 @@ impl Connections {
             urls,
             keys,
             current: Mutex::new(Connection::to(0)),
+            forward: Forward::default(),
         })
     }
 
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    pub(super) fn forward(&self) -> &Forward {
+        &self.forward
     }
 
     pub(super) fn timeouts(&self) -> EtcdTimeouts {
@@ -125,7 +133,7 @@ impl Connections {
                 }
                 Failure::Unknown(unanswered) => {
                     self.leave(&connection);
-                    if repeat == Repeat::Never {
+                    if repeat != Repeat::Freely {
                         return Err(unanswered.into());
                     }
                     unanswered
@@ -155,7 +163,10 @@ impl Connections {
         let client = self.client(connection).await?;
         let began = Instant::now();
         let until = match repeat {
-            Repeat::Never => deadline,
+            Repeat::Never(too_late) if too_late.is_past() => {
+                return Err(Failure::Final(StoreError::TooLate));
+            }
+            Repeat::Never(_) => deadline,
             Repeat::Freely => deadline.min(began + self.timeouts().attempt),
         };
         match timeout_at(until, work(&client)).await {

@@ -50,7 +50,10 @@ impl Failure {
         };
         let says = |words: &str| said.contains(words);
         match status.code() {
-            Code::ResourceExhausted if says("space exceeded") => refused(FULL),
+            // Where the space runs out with it, etcd makes a change and still says this.
+            Code::ResourceExhausted if says("space exceeded") => {
+                Self::Final(unanswered(format!("{said}; {FULL}")).into())
+            }
             Code::ResourceExhausted if says("too many requests") => refused(BUSY),
             Code::ResourceExhausted if says("larger than max") => refused(SMALL),
             Code::PermissionDenied => refused(DENIED),
@@ -65,6 +68,7 @@ impl Failure {
             Code::InvalidArgument => refused(BUG),
             Code::FailedPrecondition if says("authentication is not enabled") => refused(OPEN),
             Code::NotFound if says("lease not found") => Self::Final(StoreError::SessionEnded),
+            Code::OutOfRange if says("has been compacted") => refused(COMPACTED),
             Code::OutOfRange if says("message length too large") => Self::TooLong,
             _ if came_from_connecting(status) => Self::NotDone(unanswered(causes(status))),
             _ => Self::Unknown(unanswered(causes(status))),
@@ -81,6 +85,7 @@ const DENIED: &str =
 const LOGIN: &str = "etcd asks for a login: set user and password_file, or use a client certificate that names a user";
 const PASSWORD: &str = "correct user or password_file";
 const OPEN: &str = "enable authentication in etcd, or remove user and password_file";
+const COMPACTED: &str = "etcd has compacted what was being read: begin again, and let it keep its history for an hour (--auto-compaction-retention)";
 const BUG: &str = "this version of the authority does not go with this etcd: report it";
 
 fn came_from_connecting(status: &Status) -> bool {
@@ -125,11 +130,6 @@ mod tests {
         for (code, message, remedy) in [
             (
                 Code::ResourceExhausted,
-                "etcdserver: mvcc: database space exceeded",
-                FULL,
-            ),
-            (
-                Code::ResourceExhausted,
                 "etcdserver: too many requests",
                 BUSY,
             ),
@@ -170,6 +170,22 @@ mod tests {
                 _ => panic!("{message} is not refused"),
             }
         }
+    }
+
+    #[test]
+    fn what_did_not_fit_may_have_happened_all_the_same() {
+        let full = of(
+            Code::ResourceExhausted,
+            "etcdserver: mvcc: database space exceeded",
+        );
+        let Failure::Final(error) = full else {
+            panic!("no other member has more space");
+        };
+        assert!(!error.nothing_happened());
+        let StoreError::Unavailable(source) = error else {
+            panic!("{error:?}");
+        };
+        assert!(source.to_string().ends_with(FULL), "{source}");
     }
 
     #[test]

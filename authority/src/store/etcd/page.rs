@@ -1,16 +1,17 @@
 use etcd_client::{GetOptions, KeyValue};
 
-use super::super::{Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, StoreError, Transaction};
+use super::super::{Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Revision, StoreError, Transaction};
 use super::connection::{Connections, Repeat};
 use super::keys::Keys;
 use super::{revision, txn};
 
-/// One page. etcd bounds an answer by the number of entries alone, so where they are long it is asked for fewer.
+/// One page, of the newest revision or of an earlier one. etcd bounds an answer by the number of entries alone, so where they are long it is asked for fewer.
 pub(super) async fn list(
     connections: &Connections,
     prefix: &str,
     after: Option<&str>,
     limit: usize,
+    at: Option<Revision>,
 ) -> Result<Page, StoreError> {
     let keys = connections.keys();
     let end = keys.end(prefix);
@@ -23,15 +24,22 @@ pub(super) async fn list(
         return Ok(Page {
             entries: Vec::new(),
             more: false,
-            revision: txn::commit(connections, &Transaction::new()).await?,
+            revision: match at {
+                Some(at) => at,
+                None => txn::commit(connections, &Transaction::new()).await?,
+            },
         });
     }
     let limit = limit.min(MAX_PAGE);
     let mut ask = limit.max(1);
+    let before = connections.forward().before()?;
     let mut answer = loop {
-        let options = GetOptions::new()
+        let mut options = GetOptions::new()
             .with_range(end.clone())
             .with_limit(i64::try_from(ask).unwrap_or(i64::MAX));
+        if let Some(at) = at {
+            options = options.with_revision(i64::try_from(at).unwrap_or(i64::MAX));
+        }
         let answer = connections.call_for(Repeat::Freely, |client| {
             let (mut kv, begin, options) = (client.kv_client(), begin.clone(), options.clone());
             async move { kv.get(begin, Some(options)).await }
@@ -45,12 +53,11 @@ pub(super) async fn list(
             }
         }
     };
+    let answered = connections.forward().after(before, answer.header())?;
     let mut page = Page {
         entries: Vec::new(),
         more: answer.more(),
-        revision: answer
-            .header()
-            .map_or(0, |header| revision(header.revision())),
+        revision: at.unwrap_or(answered),
     };
     let mut bytes = 0;
     for found in answer.take_kvs() {

@@ -15,17 +15,21 @@ pub(super) async fn commit(
     // What changes nothing can be asked again.
     let repeat = match transaction.operations().is_empty() {
         true => Repeat::Freely,
-        false => Repeat::Never,
+        false => Repeat::Never(transaction.until()),
     };
+    let before = connections.forward().before()?;
     let answer = connections.call(repeat, |client| {
         let (mut kv, txn) = (client.kv_client(), txn.clone());
         async move { kv.txn(txn).await }
     });
     let answer = answer.await?;
+    // Deleting what is not there makes no revision.
+    let is_put = |operation: &Operation| operation.value().is_some();
+    let changed = answer.succeeded() && transaction.operations().iter().any(is_put);
+    let least = if changed { before.of_change() } else { before };
+    let answered = connections.forward().after(least, answer.header())?;
     if answer.succeeded() {
-        return Ok(answer
-            .header()
-            .map_or(0, |header| revision(header.revision())));
+        return Ok(answered);
     }
     let found = answer.op_responses().into_iter().map(|found| match found {
         TxnOpResponse::Get(found) => found.kvs().first().map(|kv| revision(kv.mod_revision())),

@@ -7,7 +7,7 @@ use super::View;
 /// What the mirror has put together from a listing and the changes since it began.
 pub(super) struct Copy {
     prefixes: Vec<String>,
-    entries: Arc<BTreeMap<String, Entry>>,
+    entries: Arc<BTreeMap<String, Arc<Entry>>>,
     /// All changes up to here are in it, and perhaps some newer ones that a later page had.
     seen: Revision,
     /// The revision of the last change of an entry.
@@ -31,7 +31,7 @@ impl Copy {
     /// A page of the listing, of whichever revision.
     pub(super) fn take(&mut self, page: Page) {
         let entries = page.entries.into_iter();
-        Arc::make_mut(&mut self.entries).extend(entries.map(|entry| (entry.key.clone(), entry)));
+        Arc::make_mut(&mut self.entries).extend(entries.map(by_key));
         self.changed = self.changed.max(page.revision);
     }
 
@@ -48,14 +48,14 @@ impl Copy {
         }
         let entries = Arc::make_mut(&mut self.entries);
         for change in concern {
-            let newer = |entry: &Entry| entry.revision > changes.revision;
-            if entries.get(change.key()).is_some_and(newer) {
+            let found = entries.get(change.key());
+            if found.is_some_and(|entry| entry.revision > changes.revision) {
                 continue;
             }
             match change {
-                Change::Put(entry) => entries.insert(entry.key.clone(), entry),
-                Change::Deleted { key } => entries.remove(&key),
-            };
+                Change::Put(entry) => entries.extend([by_key(entry)]),
+                Change::Deleted { key } => drop(entries.remove(&key)),
+            }
         }
         self.changed = self.changed.max(changes.revision);
         true
@@ -67,6 +67,10 @@ impl Copy {
             revision: self.changed,
         })
     }
+}
+
+fn by_key(entry: Entry) -> (String, Arc<Entry>) {
+    (entry.key.clone(), Arc::new(entry))
 }
 
 #[cfg(test)]
@@ -98,7 +102,7 @@ mod tests {
     fn revisions(copy: &Copy) -> Vec<(String, Revision)> {
         let view = copy.view();
         let of = |entry: &Entry| (entry.key.clone(), entry.revision);
-        view.entries.values().map(of).collect()
+        view.below("").map(of).collect()
     }
 
     #[test]
@@ -135,6 +139,25 @@ mod tests {
             expected.map(|(key, revision)| (key.to_owned(), revision))
         );
         assert_eq!((copy.seen(), copy.view().revision), (16, 16));
+    }
+
+    #[test]
+    fn a_view_is_read_by_key_and_by_prefix() {
+        let mut copy = Copy::new(vec![String::new()], 0);
+        for (revision, key) in ["a", "a/", "a/1", "a/2", "a0", "b"].into_iter().enumerate() {
+            copy.apply(put(key, revision as u64 + 1));
+        }
+        let view = copy.view();
+        let below = |prefix| {
+            view.below(prefix)
+                .map(|e| e.key.as_str())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(below("a/"), ["a/", "a/1", "a/2"]);
+        assert_eq!(below("c"), [""; 0]);
+        assert_eq!(below("").len(), 6);
+        assert_eq!(view.get("a/1").unwrap().revision, 3);
+        assert!(view.get("a/3").is_none());
     }
 
     #[test]

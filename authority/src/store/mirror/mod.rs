@@ -5,6 +5,7 @@ mod follow;
 mod progress;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,10 +23,27 @@ pub const MIRROR_PERIOD: Duration = Duration::from_secs(1);
 /// The entries of some prefixes, all as they were at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// By key.
-    pub entries: Arc<BTreeMap<String, Entry>>,
+    /// By key. What does not change is shared from view to view.
+    pub entries: Arc<BTreeMap<String, Arc<Entry>>>,
     /// The revision of the last change of one of them, or at which they were listed. 0 before the first listing.
     pub revision: Revision,
+}
+
+impl View {
+    /// The entry at a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key).map(|entry| &**entry)
+    }
+
+    /// The entries whose keys begin with `prefix`, in the order of the keys' bytes.
+    pub fn below<'v>(&'v self, prefix: &'v str) -> impl Iterator<Item = &'v Entry> {
+        let from = self
+            .entries
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.map(|(_, entry)| &**entry)
+            .take_while(move |entry| entry.key.starts_with(prefix))
+    }
 }
 
 /// Follows the store, and keeps the latest [`View`] of it.

@@ -4,10 +4,11 @@ mod sessions;
 mod watches;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cattery_authority::store::{
-    Entry, MAX_KEY, MAX_OPERATIONS, MAX_PAGE, MAX_PAGE_BYTES, MAX_TRANSACTION, MAX_VALUE, Store,
-    StoreError, Transaction, list_all,
+    BootTime, Entry, MAX_KEY, MAX_OPERATIONS, MAX_PAGE, MAX_PAGE_BYTES, MAX_TRANSACTION, MAX_VALUE,
+    Store, StoreError, Transaction, list_all,
 };
 
 type Shared = Arc<dyn Store>;
@@ -23,12 +24,14 @@ pub(crate) async fn conforms<F: Future<Output = Shared>>(empty: impl Fn() -> F) 
     limits_hold_and_what_is_within_them_fits(empty().await).await;
     pages_are_bounded_by_bytes(empty().await).await;
     a_page_is_of_one_revision(empty().await).await;
+    a_snapshot_stays_as_it_was(empty().await).await;
     what_is_no_transaction_is_refused(empty().await).await;
     watches::a_watch_tells_what_each_transaction_changed(empty().await).await;
     watches::a_watch_begins_where_a_list_was_read(empty().await).await;
     watches::a_watch_loses_nothing_when_nobody_waits(empty().await).await;
     sessions::what_is_in_a_session_ends_with_it(empty().await).await;
     sessions::a_session_keeps_what_is_put_in_it_last(empty().await).await;
+    what_is_too_late_does_not_happen(empty().await).await;
     one_of_many_racers_wins_each_round(empty().await).await;
     a_future_that_is_dropped_leaves_all_or_nothing(empty().await).await;
 }
@@ -268,6 +271,17 @@ async fn what_is_no_transaction_is_refused(store: Shared) {
     ));
 }
 
+async fn what_is_too_late_does_not_happen(store: Shared) {
+    let put_by = |until| Transaction::new().put("a", "1").only_until(until);
+    let now = BootTime::now();
+    let error = store.commit(put_by(now)).await.unwrap_err();
+    assert!(error.nothing_happened(), "{error:?}");
+    assert!(matches!(error, StoreError::TooLate), "{error:?}");
+    assert!(value(&store, "a").await.is_none());
+    let hour = Duration::from_secs(3600);
+    store.commit(put_by(now.after(hour))).await.unwrap();
+}
+
 async fn one_of_many_racers_wins_each_round(store: Shared) {
     put(&store, "counter", b"0").await;
     let racers = (0..8).map(|_| {
@@ -336,6 +350,44 @@ async fn pages_are_bounded_by_bytes(store: Shared) {
     }
     assert_eq!(seen, 17);
     assert_eq!(list_all(&*store, "p/").await.unwrap().len(), 17);
+}
+
+async fn a_snapshot_stays_as_it_was(store: Shared) {
+    let count = MAX_PAGE + 5;
+    for first in (0..count).step_by(MAX_OPERATIONS) {
+        let some = first..count.min(first + MAX_OPERATIONS);
+        let transaction = some.fold(Transaction::new(), |t, i| {
+            t.put(format!("s/{i:06}"), "before")
+        });
+        store.commit(transaction).await.unwrap();
+    }
+    let before = put(&store, "other", b"before").await;
+    let snapshot = store.snapshot().await.unwrap();
+    assert!(snapshot.revision() >= before);
+    put(&store, "s/000000", b"after").await;
+    put(&store, "s/new", b"after").await;
+    let gone = Transaction::new().delete("s/001003");
+    store.commit(gone).await.unwrap();
+
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        let after = all.last().map(|entry| entry.key.clone());
+        let page = snapshot.list("s/", after.as_deref()).await.unwrap();
+        assert_eq!(page.revision, snapshot.revision());
+        all.extend(page.entries);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(all.len(), count);
+    assert!(
+        all.iter()
+            .all(|entry| entry.value == b"before" && entry.revision <= before)
+    );
+    let whole = snapshot.list("", None).await.unwrap();
+    assert_eq!(whole.entries[0].key, "other");
+    let none = snapshot.list("s/", Some("z")).await.unwrap();
+    assert!(none.entries.is_empty() && !none.more);
 }
 
 async fn a_page_is_of_one_revision(store: Shared) {

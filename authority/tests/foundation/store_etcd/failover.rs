@@ -1,8 +1,11 @@
 //! Members that die, hang or forget.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use cattery_authority::store::{Etcd as EtcdStore, Store, StoreError, WatchError};
+use cattery_authority::store::{
+    BootTime, Etcd as EtcdStore, Store, StoreError, Transaction, WatchError,
+};
 use cattery_tests::etcd::{Etcd, Version, expect_unavailable};
 use cattery_tests::wait;
 use tempfile::TempDir;
@@ -99,13 +102,39 @@ async fn without_a_majority_it_is_unavailable_and_comes_back_by_itself() {
     expect_unavailable(value(&store, "k").await).unwrap();
     expect_unavailable(put(&store, "lost", "?").await).unwrap();
     expect_unavailable(store.list("", None, 1).await).unwrap();
-    let session = store.open_session(std::time::Duration::from_secs(9)).await;
+    let session = store.open_session(Duration::from_secs(9)).await;
     expect_unavailable(session.map(|session| session.id())).unwrap();
 
     etcd.spawn(2).unwrap();
     put_at_last(&store, "1").await;
     assert_eq!(value(&store, "k").await.unwrap().unwrap(), "1");
     while told(&mut watch).await.unwrap() != is("k", "1") {}
+}
+
+/// A commit that cannot be sent is sent later, but not when it is too late.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_member_is_not_sent_too_late() {
+    let dir = TempDir::new().unwrap();
+    let mut etcd = Etcd::start(Version::V3_5, dir.path()).await.unwrap();
+    let store = store(&etcd, "/c/").await;
+    etcd.kill(0).unwrap();
+    // Finds out that nobody is there: from now on commits wait for a connection.
+    expect_unavailable(put(&store, "k", "lost").await).unwrap();
+    let until = BootTime::now().after(Duration::from_millis(500));
+    let late = Transaction::new().put("k", "late").only_until(until);
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(late).await }
+    });
+    while !until.is_past() {
+        tokio::task::yield_now().await;
+    }
+    etcd.spawn(0).unwrap();
+    let error = waiting.await.unwrap().unwrap_err();
+    let nothing = matches!(error, StoreError::TooLate | StoreError::Unavailable(_));
+    assert!(nothing, "{error:?}");
+    etcd.answers().await.unwrap();
+    assert_ne!(value(&store, "k").await.unwrap().as_deref(), Some("late"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,4 +189,29 @@ async fn a_mirror_lists_anew_what_etcd_has_forgotten() {
         .await
         .unwrap();
     assert_eq!(values(&view), [("a/1", "newer")].into());
+}
+
+#[tokio::test]
+async fn what_is_deleted_and_compacted_is_in_no_history() {
+    let dir = TempDir::new().unwrap();
+    let etcd = Etcd::start(Version::V3_5, dir.path()).await.unwrap();
+    let store = EtcdStore::connect(etcd.options("/c/").unwrap());
+    let store = store.await.unwrap();
+    let put = Transaction::new().put("root/1", "sealed");
+    let there = i64::try_from(store.commit(put).await.unwrap()).unwrap();
+    store
+        .commit(Transaction::new().delete("root/1"))
+        .await
+        .unwrap();
+    let mut client = etcd.client().await.unwrap();
+    let mut before = async || {
+        let then = etcd_client::GetOptions::new().with_revision(there);
+        client.get("/c/root/1", Some(then)).await
+    };
+    assert_eq!(before().await.unwrap().kvs().len(), 1, "history has it");
+    for _ in 0..2 {
+        store.compact().await.unwrap();
+    }
+    let error = before().await.unwrap_err().to_string();
+    assert!(error.contains("compacted"), "{error}");
 }

@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use cattery_proto::v1::{
-    EpochState, GetClusterStatusRequest, ListEpochsRequest, VerifyAuditRequest,
+    EpochState, GetClusterStatusRequest, GetKeyScheduleRequest, VerifyAuditRequest,
 };
 use cattery_sdk::{identity::KeyPair, portable::JoinToken};
 use cattery_tests::{
@@ -165,8 +165,9 @@ async fn invariants(operator: &mut Operator) -> Result<()> {
         "{} intents were not settled",
         audit.dangling_intents
     );
-    let epochs = operator.admin.list_epochs(ListEpochsRequest {}).await?;
-    let epochs = epochs.into_inner().epochs;
+    let asked = GetKeyScheduleRequest::default();
+    let schedule = operator.admin.get_key_schedule(asked).await?.into_inner();
+    let epochs = schedule.schedule.context("the schedule of epochs")?.keys;
     for state in [
         EpochState::Prepared,
         EpochState::Active,
