@@ -10,6 +10,7 @@ pub mod authority;
 pub mod cli;
 pub mod dev;
 pub mod etcd;
+pub mod fleet;
 pub mod http;
 pub mod netns;
 pub mod ports;

@@ -1,16 +1,24 @@
 //! The stories: what Cattery does when everything is real, by topic.
 #![forbid(unsafe_code)]
 
+mod automatic;
+mod certificate;
 mod crash;
+mod fire;
 mod foreign;
 mod local;
 mod main_path;
 mod outage;
+mod quorum;
 mod readme;
 mod restart;
+mod restore;
+mod rollover;
+mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod two_authorities;
 mod wrong_inputs;
 
 use std::time::SystemTime;
