@@ -11,5 +11,6 @@ mod development;
 mod init;
 mod kept;
 mod offline;
+mod restore;
 mod support;
 mod usage;

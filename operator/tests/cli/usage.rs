@@ -29,6 +29,8 @@ fn every_command_has_an_example() {
     for command in [
         "dev",
         "init",
+        "backup",
+        "restore",
         "operator",
         "service",
         "user",

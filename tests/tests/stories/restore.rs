@@ -165,14 +165,14 @@ fn an_etcd_that_was_put_back_underneath_is_refused_by_everybody() -> Result<()> 
     let snapshot = folder.path().join("snapshot");
     block_on(etcd.save_snapshot(&snapshot))?;
     let bob = fresh_key(&bobs)?;
+    // More news than an authority makes by itself when it starts: it must not count as far as the agent has seen.
+    for user in ["carol", "dave", "erin", "frank"] {
+        admin.ok(&["user", "add", user], "")?;
+        admin.ok(&["user", "disable", user], "")?;
+    }
     admin.ok(&["user", "disable", "bob"], "")?;
     let bob_is_out = || Ok((agent.forward_auth(&mint(&bob)?)?.status == 401).then_some(()));
     wait::until("bob is refused", bob_is_out)?;
-    // So much that the next authority, which tells where it is, does not count as far as the agent has seen.
-    for name in ["carol", "dave", "erin", "frank", "grace", "heidi"] {
-        admin.ok(&["user", "add", name], "")?;
-        admin.ok(&["user", "disable", name], "")?;
-    }
     let alice = fresh_key(&alices)?;
     accepted_soon(&agent, &alice)?;
 

@@ -18,10 +18,12 @@ use crate::{clock, exit::Done, shell::quoted};
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-The file is for its owner alone. What is secret in it stays sealed with the cluster's key file or passphrase, so keep those somewhere
-else; root keys are not in it at all. Whoever has not the key file or passphrase can change nothing in it unnoticed.
+The file is for its owner alone. What is secret in it stays sealed with the cluster's key file or
+passphrase, so keep those somewhere else; root keys are not in it at all. Whoever has not the key
+file or passphrase can change nothing in it unnoticed.
 
-An authority takes it, and only an admin may ask for it. With --dir it is read from the store of an authority that does not run.
+An authority takes it, and only an admin may ask for it. With --dir it is read from the store of
+an authority that does not run.
 
 Examples:
   cattery backup cattery.backup

@@ -26,19 +26,21 @@ use target::Target;
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Begins a new incarnation of the cluster, in an empty directory or an empty store. What users hold is void: there is one fresh epoch,
-numbered above everything that was ever seen, and clients fetch new keys by themselves. Agents come back by themselves.
-What the audit logs say was taken away since the backup (users, API keys, grants, operators, agents, services) is taken away again.
-What was given since is gone, and is listed. No authority of the cluster may run meanwhile.
+Begins a new incarnation of the cluster, in an empty directory or an empty store. What users hold
+is void: there is one fresh epoch, numbered above everything that was ever seen, and clients fetch
+new keys by themselves. Agents come back by themselves. What the audit logs say was taken away
+since the backup (users, API keys, grants, operators, agents, services) is taken away again. What
+was given since is gone, and is listed. No authority of the cluster may run meanwhile.
 
-Give the audit log of every authority, DIR/audit/ID.log. Where one is lost, --without-audit-log goes on without it.
+Give the audit log of every authority, DIR/audit/ID.log. Where one is lost, --without-audit-log
+goes on without it.
 
 Examples:
   cattery restore --check cattery.backup --key-file master.key
-  cattery restore cattery.backup --dir /var/lib/cattery --key-file master.key --audit-log old/audit/authority-1.log
-  cattery restore cattery.backup --dir /var/lib/cattery --config old/authority.toml --audit-log old/audit/authority-1.log
-  cattery restore cattery.backup --dir /var/lib/cattery --key-file master.key --audit-log authority-1.log \\
-      --store-etcd 10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379 --store-ca etcd-ca.pem        from a file into etcd")]
+  cattery restore cattery.backup --dir new --key-file master.key --audit-log authority-1.log
+  cattery restore cattery.backup --dir new --config old/authority.toml --audit-log authority-1.log
+  cattery restore cattery.backup --dir new --key-file master.key --audit-log authority-1.log \\
+      --store-etcd 10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379 --store-ca etcd-ca.pem")]
 pub(crate) struct Args {
     /// The backup
     file: PathBuf,
