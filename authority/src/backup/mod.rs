@@ -28,13 +28,12 @@ pub use write::BackupWriter;
 
 use crate::records::key;
 
-/// What a new incarnation begins without: who is alive and leads, what agents hold, changes that are under way, where authorities are (each
+/// What a new incarnation begins without: which authorities are alive and which leads, changes that are under way, where authorities are (each
 /// announces itself when it starts), invitations (one that was used since would work again), root keys and which keys of theirs
 /// agents must refuse, how far the feed and the audit logs have come (the header has that).
-const LEFT_OUT: [&str; 11] = [
+const LEFT_OUT: [&str; 10] = [
     key::SESSIONS,
     key::LEADER,
-    key::CONTACTS,
     crate::audit::OPS,
     crate::audit::MARKS,
     key::AUTHORITIES,

@@ -39,6 +39,15 @@ impl ContactRecord {
         }
     }
 
+    /// When an authority last heard from it; 0 for one that a restore only supposes to be alive.
+    pub fn last_heard(&self) -> u64 {
+        if self.handed_out.is_empty() {
+            0
+        } else {
+            self.last_contact
+        }
+    }
+
     /// What it confirmed to hold in this incarnation.
     pub fn acknowledged_in(&self, incarnation: u64) -> u64 {
         if self.incarnation == incarnation {

@@ -7,6 +7,7 @@
 //! As with [`init`](crate::init), everything is there at once or nothing is: all is made beside its place, or without the record that
 //! makes it a cluster, and comes into place with [`Prepared::finish`].
 
+mod contacts;
 mod error;
 mod fill;
 mod logs;
@@ -32,6 +33,7 @@ use crate::records::{
 use crate::rootkeys::fresh_root;
 use crate::seal::Sealer;
 use crate::store::{Embedded, Etcd, Store, Transaction};
+use contacts::Contacts;
 use fill::Filling;
 use logs::{Logs, copy};
 use revise::{FIRST, Revising};
@@ -232,7 +234,9 @@ impl Restoring {
 
     async fn prepare(mut self) -> Result<Prepared, RestoreError> {
         let since = std::mem::take(&mut self.logs.since);
-        let mut revising = Revising::new(since.taken, since.seen, self.options.now);
+        let (now, leeway) = (self.options.now, self.options.settings.config.leeway);
+        let contacts = Contacts::new(leeway, self.numbers.incarnation, now);
+        let mut revising = Revising::new(since.taken, since.seen, now, contacts);
         let mut items = self.options.backup.items(&self.options.sealer)?;
         while let Some(item) = items.read()? {
             if let Some(item) = revising.revise(item)? {
@@ -240,6 +244,9 @@ impl Restoring {
             }
         }
         drop(items);
+        for contact in revising.contacts.rest() {
+            self.filling.put(contact).await?;
+        }
         let config = &self.options.settings.config;
         for mark in self.logs.marks(&config.authority_id) {
             self.filling.put(mark).await?;

@@ -3,6 +3,7 @@
 use cattery_core::epoch::Line;
 
 use super::RestoreError;
+use super::contacts::Contacts;
 use super::since::{Raised, Seen, Taken};
 use crate::backup::Item;
 use crate::records::{
@@ -19,6 +20,8 @@ pub(super) struct Revising {
     taken: Taken,
     seen: Seen,
     now: u64,
+    /// Agents that may be alive.
+    pub(super) contacts: Contacts,
     /// What was taken away again.
     pub(super) repeated: Vec<Repeated>,
     /// It comes last: while it is missing there is no cluster.
@@ -41,11 +44,12 @@ pub struct Repeated {
 }
 
 impl Revising {
-    pub(super) fn new(taken: Taken, seen: Seen, now: u64) -> Self {
+    pub(super) fn new(taken: Taken, seen: Seen, now: u64, contacts: Contacts) -> Self {
         Self {
             taken,
             seen,
             now,
+            contacts,
             repeated: Vec::new(),
             cluster: None,
             retired_cas: Vec::new(),
@@ -81,6 +85,10 @@ impl Revising {
             Some("api-key") => self.api_key(Record::decode(key, value)?).encode(),
             Some("operator") => self.operator(Record::decode(key, value)?).encode(),
             Some("agent") => self.agent(Record::decode(key, value)?).encode(),
+            Some("contact") => match self.contacts.revise(Record::decode(key, value)?) {
+                Some(contact) => contact.encode(),
+                None => return Ok(None),
+            },
             _ => return Ok(Some(item)),
         };
         Ok(Some(Item {
@@ -214,6 +222,9 @@ impl Revising {
         }
         // It may have renewed since. It is not forgotten before it had the time to come back.
         agent.certificate_not_after = agent.certificate_not_after.max(self.now);
+        if agent.has_access() {
+            self.contacts.of(&agent);
+        }
         agent
     }
 
@@ -287,7 +298,8 @@ mod tests {
             cas: retired.iter().copied().collect(),
             ..Taken::default()
         };
-        let mut revising = Revising::new(taken, Seen::default(), NOW);
+        let contacts = Contacts::new(std::time::Duration::ZERO, 2, NOW);
+        let mut revising = Revising::new(taken, Seen::default(), NOW, contacts);
         let after = revising.cas(before);
         let line = after.line.to_line().unwrap();
         let live: Vec<u32> = line.live().collect();

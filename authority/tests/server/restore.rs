@@ -14,7 +14,7 @@ use cattery_sdk::identity::KeyPair;
 use cattery_sdk::tls::Identity as Client;
 use tonic::Code;
 
-use crate::harness::{Cluster, now, refused};
+use crate::harness::{Cluster, Enrolled, now, refused, settled};
 
 impl Cluster {
     /// Takes a backup, as `cattery backup` does.
@@ -553,4 +553,67 @@ async fn only_admins_take_backups_and_one_at_a_time() {
     assert_eq!(cluster.audited("backup_made"), 0);
     cluster.backup().await;
     assert_eq!(cluster.audited("backup_made"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_rotation_waits_for_agents_that_only_the_backup_knows() {
+    let mut cluster = Cluster::start().await;
+    let back = cluster.agent("photos").await;
+    let away = cluster.agent("photos").await;
+    let silent = cluster.agent("mail").await;
+    let evicted = cluster.agent("mail").await;
+    for agent in [&back, &away, &evicted] {
+        cluster.service_keys(&agent.client).await.unwrap();
+    }
+    let backup = cluster.backup().await;
+    let request = EvictAgentRequest {
+        agent_id: evicted.identity.device_id.clone(),
+        planned: false,
+    };
+    cluster.admin().evict_agent(request).await.unwrap();
+    cluster.stop().await;
+
+    let mut elsewhere = cluster.elsewhere();
+    let options = elsewhere.options(&backup, &[cluster.audit_log()]).await;
+    let restored_at = options.now;
+    elsewhere.restored(options).await;
+    let mut follower = elsewhere.follow(&back.client, None).await.unwrap();
+    let news = follower.news().await.unwrap();
+    follower.beat(news.position).await.unwrap();
+    settled(&elsewhere, "", |schedule| {
+        schedule.keys[0].state() == EpochState::Prepared && schedule.live_agents == 3
+    })
+    .await;
+    let answer = elsewhere.step("", KeyCommand::Activate, false).await;
+    assert_eq!(answer.refusal(), StepRefusal::AgentsMissing);
+    let until: std::collections::HashMap<&str, u64> = answer
+        .agents
+        .iter()
+        .inspect(|agent| assert!(agent.last_contact == 0 || agent.agent_id == id(&back)))
+        .map(|agent| (agent.agent_id.as_str(), agent.until))
+        .collect();
+    assert!(until[id(&away)] >= restored_at + crate::follower::BUDGET);
+    assert!(until[id(&silent)] >= restored_at + 12 * 3600);
+    assert!(!until.contains_key(id(&evicted)));
+
+    for agent in [&away, &silent] {
+        let request = EvictAgentRequest {
+            agent_id: id(agent).to_owned(),
+            planned: true,
+        };
+        elsewhere.admin().evict_agent(request).await.unwrap();
+    }
+    loop {
+        let answer = elsewhere.step("", KeyCommand::Activate, false).await;
+        if answer.done {
+            break;
+        }
+        assert_eq!(answer.agents.len(), 1, "{answer:?}");
+        let news = follower.news().await.unwrap();
+        follower.beat(news.position).await.unwrap();
+    }
+}
+
+fn id(agent: &Enrolled) -> &str {
+    &agent.identity.device_id
 }

@@ -52,7 +52,7 @@ impl Behind {
 /// When somebody was last heard, in absolute time.
 pub(crate) fn heard(last_contact: Option<u64>) -> String {
     last_contact.map_or_else(
-        || "never heard".to_owned(),
+        || "not heard yet".to_owned(),
         |at| format!("last heard {}", clock::absolute(at)),
     )
 }

@@ -84,7 +84,7 @@ fn shape(
         service: agent.service,
         enrolled_at: agent.enrolled_at,
         certificate_not_after: agent.certificate_not_after,
-        last_contact: contact.map_or(0, |contact| contact.last_contact),
+        last_contact: contact.map_or(0, ContactRecord::last_heard),
         holds_epoch,
         holds_generation,
         outage_budget_seconds: contact.map_or(0, |contact| contact.outage_budget),

@@ -9,7 +9,7 @@ use super::{count, service_name};
 use crate::act::{Act, now_ms};
 use crate::cluster::Authority;
 use crate::failure::Failure;
-use crate::records::EpochRecord;
+use crate::records::{ContactRecord, EpochRecord};
 use crate::registry::{Contact, Of, Outcome, Schedule, Wanted, decide};
 
 /// Most agents that one answer names.
@@ -107,7 +107,7 @@ pub(super) fn named(agents: &[LeftBehind], contacts: &[Contact]) -> Vec<v1::Agen
             v1::AgentBehind {
                 agent_id: agent.id.clone(),
                 service: record.map_or(String::new(), |record| record.service.clone()),
-                last_contact: record.map_or(0, |record| record.last_contact),
+                last_contact: record.map_or(0, ContactRecord::last_heard),
                 until: agent.until,
             }
         })

@@ -186,7 +186,7 @@ mod tests {
         );
         assert!(cost_of(true)[1].contains("not for an agent in wrong hands"));
         let alone = cost(&row("a1", 0, 0), &[], false, 1_000);
-        assert!(alone[0].contains("(never heard)") && alone[2].contains("no other live agent"));
+        assert!(alone[0].contains("(not heard yet)") && alone[2].contains("no other live agent"));
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains(r"agent a\u{1b} of photos, never heard"),
+            text.contains(r"agent a\u{1b} of photos, not heard yet"),
             "{text}"
         );
     }

@@ -131,6 +131,7 @@ fn describe(shown: &Shown) -> String {
         text += "  start the other authorities as they are: their audit logs go on\n";
     }
     text += "  agents and users' clients come back and fetch new keys by themselves; join tokens that were not used are void\n";
+    text += "  the first rotation waits for every agent that was not evicted: until it is back, or its outage budget has ended, or `cattery agent evict`\n";
     text
 }
 
