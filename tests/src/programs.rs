@@ -3,9 +3,18 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+
+/// Where programs are, if somebody said so.
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Programs are in this folder, and nowhere else. Of two calls the first one counts.
+pub fn look_in(folder: PathBuf) {
+    let _ = FOLDER.set(folder);
+}
 
 /// A program of this project, built beside the test binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,23 +37,24 @@ impl Program {
         }
     }
 
-    /// The built file.
+    /// The built file: in the folder of [`look_in`], or else beside this program or its folder (a test lies in `deps/`).
     ///
     /// # Errors
     /// Where it has not been built.
     pub fn path(self) -> Result<PathBuf> {
-        let test = std::env::current_exe().context("where this test binary is")?;
-        let path = test
-            .parent()
-            .and_then(Path::parent) // the test binary lies in `deps/`
-            .context("a test binary lies in a target folder")?
-            .join(self.name());
-        ensure!(
-            path.is_file(),
-            "{} is missing: run `cargo build --workspace` first",
-            path.display()
-        );
-        Ok(path)
+        let this = std::env::current_exe().context("where this program is")?;
+        let beside = this.ancestors().skip(1).take(2).map(Path::to_owned);
+        let folders: Vec<_> = match FOLDER.get() {
+            Some(folder) => vec![folder.clone()],
+            None => beside.collect(),
+        };
+        let mut paths = folders.iter().map(|folder| folder.join(self.name()));
+        paths.find(|path| path.is_file()).with_context(|| {
+            format!(
+                "{} is in none of {folders:?}: build it first, with the same profile",
+                self.name()
+            )
+        })
     }
 
     /// A command that runs it, free of the caller's `CATTERY_*` and `RUST_*` settings.
