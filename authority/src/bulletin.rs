@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::Failure;
 use crate::news::{News, PREFIXES};
 use crate::records::key;
-use crate::store::{MIRROR_PERIOD, Mirror, Store, View};
+use crate::store::{BootTime, MIRROR_PERIOD, Mirror, Store, View};
 
 /// Agents are told, and their beats answered, on nothing that the store confirmed longer ago.
 pub(crate) const CONFIRMED: Duration = Duration::from_secs(5);
@@ -67,6 +67,11 @@ impl Bulletin {
     /// What was known last, however long ago.
     pub(crate) fn latest(&self) -> Result<Arc<News>, Failure> {
         self.read(self.mirror.view())
+    }
+
+    /// How long ago the store confirmed what is known; `None` before it first did.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.mirror.confirmed_at().map(BootTime::elapsed)
     }
 
     /// Looks at each view, whether somebody wants to know or not, until the store goes back.

@@ -12,6 +12,7 @@ use crate::behind::Behind;
 use crate::bulletin::Bulletin;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::finding::Finding;
 use crate::news::News;
 use crate::records::ClusterRecord;
 use crate::registry::{Lifetimes, Limits, Registry, Turns};
@@ -43,6 +44,8 @@ pub(crate) struct Authority {
     pub(crate) certificate_not_after: watch::Receiver<u64>,
     /// Whether the store or the audit log did not do what a call needed, and has not done anything since.
     pub(crate) trouble: watch::Sender<bool>,
+    /// What the watchdog found.
+    pub(crate) finding: watch::Sender<Finding>,
     /// Agents that hold what the store does not have.
     pub(crate) behind: Behind,
     /// Held by the one who reads all of the audit log.

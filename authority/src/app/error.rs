@@ -1,4 +1,5 @@
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::audit::{AuditError, ChangeError};
@@ -69,10 +70,24 @@ pub enum StartError {
         id: String,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}{}", remedy(source))]
+    #[error(
+        "cannot listen on {address}{}",
+        remedy(source, "another program", "`listen` or --listen")
+    )]
     Listen {
         /// As configured.
         address: String,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The address for metrics cannot be listened on.
+    #[error(
+        "cannot serve metrics on {address}{}",
+        remedy(source, "another program, or `listen`,", "`metrics` in authority.toml")
+    )]
+    Metrics {
+        /// As configured.
+        address: SocketAddr,
         /// What the system answered.
         source: io::Error,
     },
@@ -157,15 +172,18 @@ impl From<Failure> for StartError {
     }
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+/// What to do about it: `holder` may have the port, and `setting` says which one it is.
+fn remedy(error: &io::Error, holder: &str, setting: &str) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            ": another program has this port; stop it, or choose another one with `listen` or --listen (port 0 takes a free one)"
+        io::ErrorKind::AddrInUse => format!(
+            ": {holder} has this port; stop it, or choose another one with {setting} (port 0 takes a free one)"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!(": this machine has no such address; correct {setting}")
         }
-        io::ErrorKind::AddrNotAvailable => ": this machine has no such address; correct `listen`",
         io::ErrorKind::PermissionDenied => {
-            ": ports below 1024 take a privilege; choose a higher one"
+            ": ports below 1024 take a privilege; choose a higher one".to_owned()
         }
-        _ => "",
+        _ => String::new(),
     }
 }

@@ -118,7 +118,8 @@ async fn send_away(listener: TcpListener, until: CancellationToken) -> TcpListen
     listener
 }
 
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+/// Listens on an address; port 0 is a free one.
+pub(super) fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,

@@ -46,6 +46,7 @@ pub struct App;
 /// A started authority. Stops when it is dropped; [`shutdown`](Running::shutdown) also waits for it.
 pub struct Running {
     local_addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     open: watch::Receiver<bool>,
     stop: Stop,
     tasks: TaskTracker,
@@ -86,6 +87,7 @@ impl App {
         let unseal = config.unseal.clone();
         let opener = Opener::new(config, stop.clone(), tasks.clone()).await?;
         let (local_addr, open) = (opener.local_addr(), opener.watch());
+        let metrics_addr = opener.metrics_addr();
         let standing = opener.standing().clone();
         match (unseal, passphrase) {
             (Unseal::KeyFile(path), None) => opener.open(KeyFile::read(path)?).await?,
@@ -102,6 +104,7 @@ impl App {
         }
         Ok(Running {
             local_addr,
+            metrics_addr,
             open,
             stop,
             tasks,
@@ -134,6 +137,11 @@ impl Running {
     /// Where it listens, or will once it is open.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where it serves metrics, if at all.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     /// Whether it waits to be unsealed.

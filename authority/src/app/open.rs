@@ -14,7 +14,7 @@ use tonic_health::server::HealthReporter;
 use zeroize::Zeroizing;
 
 use super::identity::Identity;
-use super::listen::Port;
+use super::listen::{self, Port};
 use super::socket::{Removed, beside};
 use super::{ADDRESS_FILE, StartError, Stop, health, leader, membership, store, watchdog};
 use crate::act::{Act, now_ms};
@@ -24,7 +24,9 @@ use crate::bulletin::Bulletin;
 use crate::cluster::{Authority, Backups};
 use crate::config::{Config, StoreSettings};
 use crate::failure::{Failure, chain};
+use crate::finding::Finding;
 use crate::init::AUDIT_DIR;
+use crate::metrics::{self, Metrics, Opened};
 use crate::records::{ClusterRecord, FORMAT, Record as _, key};
 use crate::registry::{Limits, Registry, decide};
 use crate::rootkeys::RootKeys;
@@ -51,6 +53,8 @@ pub(super) struct Opener {
     stop: Stop,
     tasks: TaskTracker,
     local_addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
+    opened: Opened,
     addresses: Vec<String>,
     port: Mutex<Port>,
     open: watch::Sender<bool>,
@@ -68,6 +72,9 @@ impl Opener {
         let cluster = check_cluster(&config, &*store).await?;
         let port = Port::take(&config.listen).await?;
         let local_addr = port.local_addr();
+        let opened = Opened::default();
+        let metrics = Metrics::new(cluster.incarnation, opened.clone());
+        let metrics_addr = serve_metrics(&config, metrics, &stop, &tasks)?;
         // Of an authority that was killed.
         drop(Removed::new(config.dir.join(ADDRESS_FILE)));
         let health = HealthReporter::new();
@@ -81,6 +88,8 @@ impl Opener {
             stop,
             tasks,
             local_addr,
+            metrics_addr,
+            opened,
             port: Mutex::new(port),
             open: watch::Sender::new(false),
             standing: Arc::default(),
@@ -89,6 +98,10 @@ impl Opener {
 
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    pub(super) fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     pub(super) fn standing(&self) -> &Arc<Standing> {
@@ -167,6 +180,7 @@ impl Opener {
             own_addresses: self.addresses.clone(),
             certificate_not_after: identity.not_after(),
             trouble: watch::Sender::new(false),
+            finding: watch::Sender::new(Finding::NOTHING),
             behind: Behind::default(),
             verifying: Mutex::default(),
             backups: Backups {
@@ -198,6 +212,8 @@ impl Opener {
         );
         rpc::report(&self.health, true).await;
         self.open.send_replace(true);
+        // It is opened once.
+        let _ = self.opened.set(authority.clone());
         tracing::info!(
             cluster = %self.cluster.cluster_id,
             authority = self.config.authority_id,
@@ -320,6 +336,23 @@ impl Opener {
             stop.check("the server", &result);
         });
     }
+}
+
+/// From the start, so that one that stays sealed can be seen.
+fn serve_metrics(
+    config: &Config,
+    metrics: Metrics,
+    stop: &Stop,
+    tasks: &TaskTracker,
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(address) = config.metrics else {
+        return Ok(None);
+    };
+    let (listener, local) =
+        listen::listen(address).map_err(|source| StartError::Metrics { address, source })?;
+    tasks.spawn(metrics::serve(listener, metrics, stop.drain.clone()));
+    tracing::info!("metrics at http://{local}/metrics");
+    Ok(Some(local))
 }
 
 async fn mark(changes: &Changes) -> bool {

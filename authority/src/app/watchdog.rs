@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::act::now_ms;
 use crate::cluster::Authority;
+use crate::finding::Finding;
 
 /// How often there is a look.
 const LOOK: Duration = Duration::from_secs(5);
@@ -24,11 +24,9 @@ pub(super) async fn keep(
 ) {
     let mut was_overdue = None;
     loop {
-        // What is not known is not said to be in time.
-        let overdue = match authority.bulletin.latest() {
-            Ok(news) => authority.is_overdue(&news.epochs, now_ms() / 1000),
-            Err(_) => true,
-        };
+        let finding = Finding::of(&authority);
+        authority.finding.send_replace(finding);
+        let overdue = finding.rotation_overdue;
         if was_overdue != Some(overdue) {
             let status = match overdue {
                 true => ServingStatus::NotServing,

@@ -21,6 +21,7 @@ mod values;
 mod write;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub listen: String,
     /// HOST:PORT under which others reach this authority; empty for what it listens on.
     pub addresses: Vec<String>,
+    /// Where metrics are served, loopback only; `None` for nowhere. Port 0 takes a free one.
+    pub metrics: Option<SocketAddr>,
     /// The greatest lease of a user key.
     pub max_lease: Duration,
     /// How long an agent's certificate is good for.
@@ -196,6 +199,7 @@ impl Config {
             authority_id: "authority-1".to_owned(),
             listen: DEFAULT_LISTEN.to_owned(),
             addresses: Vec::new(),
+            metrics: None,
             max_lease: DEFAULT_MAX_LEASE,
             agent_certificate_lifetime: DEFAULT_AGENT_CERTIFICATE,
             agent_recovery_window: Some(DEFAULT_RECOVERY),
@@ -275,6 +279,7 @@ impl Config {
         );
         settings.set(&mut config.listen, "listen", values::host_port);
         settings.set(&mut config.addresses, "addresses", values::addresses);
+        settings.set(&mut config.metrics, "metrics", values::metrics);
         let lifetimes = [
             (&mut config.max_lease, "max_lease", SECOND, MAX_LEASE),
             (&mut config.leeway, "leeway", SECOND, HOUR),

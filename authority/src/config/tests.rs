@@ -17,6 +17,7 @@ fn what_init_writes_reads_back() {
     );
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
     config.addresses = vec!["a.example:7443".into(), "[::1]:1".into()];
+    config.metrics = Some("[::1]:9464".parse().unwrap());
     config.unseal = Unseal::Passphrase;
     config.log.format = LogFormat::Json;
     config.log.filter = "info,cattery_authority=trace".into();
@@ -197,6 +198,44 @@ fn a_host_with_colons_is_in_brackets() {
         "a:65536",
     ] {
         assert!(with(bad).unwrap_err().contains("is not HOST:PORT"), "{bad}");
+    }
+}
+
+#[test]
+fn metrics_are_served_on_loopback_or_not_at_all() {
+    let with = |metrics: &str| {
+        parse(&format!(
+            "cluster_id = \"{ID}\"\nmetrics = {metrics}\nunseal.method = \"passphrase\""
+        ))
+    };
+    assert_eq!(with("\"off\"").unwrap().metrics, None);
+    for good in ["127.0.0.1:9464", "127.0.0.2:0", "[::1]:9464"] {
+        let metrics = with(&format!("\"{good}\"")).unwrap().metrics;
+        assert_eq!(metrics, Some(good.parse().unwrap()));
+    }
+    for (bad, problem) in [
+        (
+            "\"0.0.0.0:9464\"",
+            "`0.0.0.0:9464` is not a loopback address",
+        ),
+        ("\"[::]:9464\"", "use 127.0.0.1:PORT or [::1]:PORT"),
+        (
+            "\"192.0.2.1:9464\"",
+            "`192.0.2.1:9464` is not a loopback address",
+        ),
+        ("\"localhost:9464\"", "`localhost:9464` is not IP:PORT"),
+        (
+            "\"9464\"",
+            "as in `127.0.0.1:9464` or `[::1]:9464`, or `off`",
+        ),
+        ("\"http://127.0.0.1:9464/metrics\"", "is not IP:PORT"),
+        ("\"\"", "metrics: is empty"),
+        ("9464", "metrics: is of type integer, not a string"),
+        ("true", "metrics: is of type boolean, not a string"),
+    ] {
+        let message = with(bad).unwrap_err();
+        assert!(message.contains("metrics: "), "{message}");
+        assert!(message.contains(problem), "no `{problem}` in: {message}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! One function for each type of setting: the value, or what is wrong with it and what would be right.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
@@ -73,6 +73,24 @@ pub(super) fn addresses(value: &Value) -> Result<Vec<String>, String> {
     match addresses.iter().find(|address| address.ends_with(":0")) {
         Some(address) => Err(format!("`{address}`: nobody can connect to port 0")),
         None => Ok(addresses),
+    }
+}
+
+/// Plain HTTP that anybody may ask has no place on a network: the process behind it has the root keys.
+pub(super) fn metrics(value: &Value) -> Result<Option<SocketAddr>, String> {
+    let address = text(value)?;
+    if address == "off" {
+        return Ok(None);
+    }
+    match address.parse::<SocketAddr>() {
+        Ok(parsed) if parsed.ip().is_loopback() => Ok(Some(parsed)),
+        Ok(_) => Err(format!(
+            "`{address}` is not a loopback address: metrics are plain HTTP, without a login; use 127.0.0.1:PORT or [::1]:PORT, and let a \
+             collector or a proxy on this machine carry them further"
+        )),
+        Err(_) => Err(format!(
+            "`{address}` is not IP:PORT, as in `127.0.0.1:9464` or `[::1]:9464`, or `off`"
+        )),
     }
 }
 

@@ -80,6 +80,11 @@ impl Cluster {
 
     /// Not started.
     pub(crate) async fn made(unseal: impl FnOnce(&Path) -> InitUnseal) -> Self {
+        Self::made_at(now(), unseal).await
+    }
+
+    /// The same, some time ago (Unix seconds).
+    pub(crate) async fn made_at(now: u64, unseal: impl FnOnce(&Path) -> InitUnseal) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let options = InitOptions {
@@ -91,7 +96,7 @@ impl Cluster {
             unseal: unseal(dir.path()),
             operator: "root".into(),
             operator_csr: key.csr().unwrap(),
-            now: now(),
+            now,
         };
         let operator = initialize(options).await.unwrap().operator;
         Self {

@@ -8,6 +8,7 @@ mod enrolment;
 mod follower;
 mod harness;
 mod logs;
+mod metrics;
 mod program;
 mod recovery;
 mod restore;
