@@ -1,7 +1,5 @@
 //! What all faces of the agent share: the keys, the memory, the link to the authorities.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use arc_swap::ArcSwapOption;
 use cattery_core::ServiceName;
 
@@ -13,7 +11,7 @@ use crate::link::Link;
 use crate::mint::Leases;
 use crate::once::Memory;
 use crate::seldom::Seldom;
-use crate::skew::Skew;
+use crate::skew::{ClockDifference, Skew};
 
 /// One agent. Everything in it is read without locks on the way of verifying, but for the memory of single-use tokens.
 pub(crate) struct Agent {
@@ -27,17 +25,26 @@ pub(crate) struct Agent {
     /// Asks the authorities for what is new.
     pub(crate) look: Trigger,
     pub(crate) leases: Leases,
-    /// The authorities' clock minus this one's.
-    pub(crate) clock_difference_ms: AtomicI64,
+    pub(crate) clock_difference: ClockDifference,
     /// Saying that clocks differ.
     pub(crate) skew_said: Seldom,
 }
 
 impl Agent {
+    /// How the clocks differ; not at all where that is not known.
     pub(crate) fn skew(&self) -> Skew {
-        Skew {
-            difference_ms: self.clock_difference_ms.load(Ordering::Relaxed),
+        self.known_skew().unwrap_or(Skew {
+            difference_ms: 0,
             leeway: self.config.leeway_seconds,
-        }
+        })
+    }
+
+    /// How the clocks differ, once an authority has said what its clock shows.
+    pub(crate) fn known_skew(&self) -> Option<Skew> {
+        let difference_ms = self.clock_difference.get()?;
+        Some(Skew {
+            difference_ms,
+            leeway: self.config.leeway_seconds,
+        })
     }
 }

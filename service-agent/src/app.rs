@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -25,6 +24,7 @@ use crate::link::{Link, LinkError};
 use crate::mint::Leases;
 use crate::once::Memory;
 use crate::seldom::Seldom;
+use crate::skew::ClockDifference;
 use crate::socket::{self, BoundSocket, SocketError};
 use crate::state::{DirLock, StateDir, StateError};
 use crate::{grpc, http, renew};
@@ -100,7 +100,7 @@ impl App {
             once: Memory::new(config.single_use_capacity, Moment::now()),
             look: Trigger::default(),
             leases: Leases::default(),
-            clock_difference_ms: AtomicI64::new(0),
+            clock_difference: ClockDifference::default(),
             skew_said: Seldom::default(),
             config,
         });

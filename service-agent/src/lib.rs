@@ -39,6 +39,7 @@ mod http;
 mod join_token;
 mod keys;
 mod link;
+mod metrics;
 mod mint;
 mod once;
 mod position;

@@ -1,6 +1,33 @@
 //! Clocks that differ: whether they are why a token is refused.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use cattery_core::Code;
+
+/// What stands for a difference that is not known. No clock is that far off.
+const UNKNOWN: i64 = i64::MIN;
+
+/// The authorities' clock minus this one's, milliseconds, once an authority has said what its clock shows.
+pub(crate) struct ClockDifference(AtomicI64);
+
+impl Default for ClockDifference {
+    fn default() -> Self {
+        Self(AtomicI64::new(UNKNOWN))
+    }
+}
+
+impl ClockDifference {
+    pub(crate) fn set(&self, ms: i64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Option<i64> {
+        match self.0.load(Ordering::Relaxed) {
+            UNKNOWN => None,
+            ms => Some(ms),
+        }
+    }
+}
 
 /// How far the authorities' clock and this one's are apart, and how much of that is forgiven.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +42,11 @@ impl Skew {
     /// Whether one half of the leeway is used up, so that the other side may use up the rest.
     pub(crate) fn is_great(self) -> bool {
         u128::from(self.difference_ms.unsigned_abs()) > u128::from(self.leeway) * 1_000 / 2
+    }
+
+    /// The authorities' clock minus this one's, seconds.
+    pub(crate) fn difference_seconds(self) -> f64 {
+        self.difference_ms as f64 / 1_000.0
     }
 
     /// What the authorities' clock says when this one says `now` (Unix seconds); `None` where it says the same second.
@@ -47,6 +79,17 @@ mod tests {
             difference_ms,
             leeway,
         }
+    }
+
+    #[test]
+    fn a_difference_is_unknown_until_it_is_told() {
+        let difference = ClockDifference::default();
+        assert_eq!(difference.get(), None);
+        for ms in [0, -98_500] {
+            difference.set(ms);
+            assert_eq!(difference.get(), Some(ms));
+        }
+        assert_eq!(skew(-98_500).difference_seconds(), -98.5);
     }
 
     #[test]

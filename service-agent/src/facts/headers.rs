@@ -7,6 +7,15 @@ use http::HeaderMap;
 use super::Facts;
 use crate::config::HeaderFacts;
 
+/// Headers that a proxy writes about another request alone. Those about hosts and addresses are on any request that came through one.
+pub(crate) const REQUEST_HEADERS: [&str; 5] = [
+    "x-forwarded-method",
+    "x-forwarded-uri",
+    "x-original-method",
+    "x-original-url",
+    "x-original-uri",
+];
+
 /// Reads what the configuration trusts.
 pub(crate) fn from_headers(headers: &HeaderMap, trusted: HeaderFacts) -> Facts<'_> {
     match trusted {

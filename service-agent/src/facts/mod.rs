@@ -6,7 +6,7 @@ mod message;
 
 use std::net::IpAddr;
 
-pub(crate) use headers::from_headers;
+pub(crate) use headers::{REQUEST_HEADERS, from_headers};
 pub(crate) use message::from_message;
 
 /// What the core will borrow.

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cattery_proto::v1;
@@ -161,8 +160,7 @@ impl Follower {
             let trip = answered.round_trip;
             let look = Look::new(now, now_ms, answer.server_time_ms, trip);
             let difference = self.clocks.looked(look);
-            let known = &self.agent.clock_difference_ms;
-            known.store(difference, Ordering::Relaxed);
+            self.agent.clock_difference.set(difference);
         }
         self.reached();
         stream.period = self.pace.period(answer.beat_after_seconds);

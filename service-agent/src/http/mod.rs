@@ -1,7 +1,8 @@
-//! HTTP on loopback: forward-auth for proxies, and health.
+//! HTTP on loopback: forward-auth for proxies, health, and metrics.
 
 mod forward_auth;
 mod health;
+mod metrics;
 mod refusal;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use axum::routing::{any, get};
 use axum::serve::Listener;
 
 use crate::agent::Agent;
+use crate::metrics::Metrics;
 use forward_auth::ForwardAuth;
 
 /// Serves until `stop`, then lets open requests end.
@@ -35,9 +37,13 @@ fn routes(agent: Arc<Agent>) -> Router {
     let auth = Router::new()
         .route("/auth", any(forward_auth::answer))
         .with_state(Arc::new(auth));
+    let metrics = Router::new()
+        .route("/metrics", get(metrics::answer))
+        .with_state(Arc::new(Metrics::new(Arc::clone(&agent))));
     Router::new()
         .route("/healthz", get(health::is_alive))
         .route("/readyz", get(health::is_ready))
         .with_state(agent)
         .merge(auth)
+        .merge(metrics)
 }

@@ -9,6 +9,7 @@ mod faces;
 mod follow;
 mod keys;
 mod lifecycle;
+mod metrics;
 mod minting;
 mod outage;
 mod program;
