@@ -128,15 +128,23 @@ impl Agent {
     /// # Errors
     /// Where there is no answer.
     pub fn forward_auth(&self, token: &str) -> Result<Response> {
+        self.forward_auth_of("GET", "/albums/7?size=l", token)
+    }
+
+    /// The same for another method, path and query.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub fn forward_auth_of(&self, method: &str, path: &str, token: &str) -> Result<Response> {
         let bearer = format!("Bearer {token}");
         http::get(
             self.http()?,
             FORWARD_AUTH,
             &[
                 ("authorization", bearer.as_bytes()),
-                ("x-forwarded-method", b"GET"),
+                ("x-forwarded-method", method.as_bytes()),
                 ("x-forwarded-host", b"photos.example"),
-                ("x-forwarded-uri", b"/albums/7?size=l"),
+                ("x-forwarded-uri", path.as_bytes()),
                 ("x-forwarded-for", b"192.0.2.7"),
             ],
         )

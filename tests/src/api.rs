@@ -101,6 +101,7 @@ impl Operator {
     pub async fn api_key(&mut self, user: &str) -> Answer<(String, String)> {
         let receiver = receiver()?;
         let request = v1::CreateApiKeyRequest {
+            caveats: Vec::new(),
             user: user.to_owned(),
             ttl_seconds: 0,
             receiver_public_key: receiver.public_key(),

@@ -19,6 +19,9 @@ pub struct ApiKeyRecord {
     pub expires_at: Option<u64>,
     /// When it was revoked.
     pub revoked_at: Option<u64>,
+    /// Each one a serialized Caveat, chained into every key that is fetched with it, behind those of the grant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_list")]
+    pub caveats: Vec<Vec<u8>>,
 }
 
 /// `grant/PRINCIPAL//SERVICE`: a principal may get keys for a service.

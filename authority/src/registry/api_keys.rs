@@ -5,6 +5,7 @@ use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::grants::shown_caveats;
 use super::{Registry, Stored};
 use crate::act::{Act, random};
 use crate::audit::Action;
@@ -28,6 +29,8 @@ pub(crate) struct Proven {
     pub(crate) api_key: Hex<8>,
     /// Which of those who had the name it was made for.
     pub(crate) registration: u32,
+    /// Encoded, that every key gets which it fetches.
+    pub(crate) caveats: Vec<Vec<u8>>,
 }
 
 /// A secret that was just made: its record, and the secret itself, once.
@@ -40,6 +43,7 @@ impl Registry {
         act: &Act,
         name: &str,
         ttl: Option<Duration>,
+        caveats: Vec<Vec<u8>>,
     ) -> Result<Fresh<ApiKeyRecord>, Failure> {
         let user = self.user(name).await?;
         let secret = Zeroizing::new(random::<32>()?);
@@ -51,11 +55,13 @@ impl Registry {
             created_at: act.now(),
             expires_at: ttl.map(|ttl| act.after(ttl)),
             revoked_at: None,
+            caveats,
         };
         let key = key::api_key(&record.id);
         let event = act
             .event(Action::ApiKeyCreated, format!("user/{}", record.user))
-            .field("api_key", record.id.to_string());
+            .field("api_key", record.id.to_string())
+            .field("caveats", shown_caveats(&record.caveats));
         let transaction = Transaction::new()
             .rests_on(&user)
             .absent(&key)
@@ -158,6 +164,7 @@ impl Registry {
                     .map_err(|_| Failure::Broken("a stored user name is none"))?,
                 api_key: record.id,
                 registration: record.registration,
+                caveats: record.caveats,
             }),
             ApiKeyState::Expired => Err(ended("this API key has expired")),
             ApiKeyState::Revoked => Err(Failure::Unauthenticated(

@@ -187,7 +187,7 @@ impl Registry {
 }
 
 /// As people write them; their text form shows no byte that a terminal would act on.
-fn shown_caveats(caveats: &[Vec<u8>]) -> String {
+pub(super) fn shown_caveats(caveats: &[Vec<u8>]) -> String {
     let shown = caveats.iter().map(|encoded| {
         Caveat::parse(encoded).map_or_else(|_| hex::encode(encoded), |caveat| caveat.to_string())
     });

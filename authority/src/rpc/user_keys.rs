@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use cattery_core::epoch::may_issue;
+use cattery_core::limits::MAX_CAVEATS;
 use cattery_core::{Caveat, KeyId, Principal, ServiceName, UserKey};
 use cattery_proto::v1;
 use cattery_proto::v1::issued_key::Result as Issue;
@@ -44,14 +45,19 @@ async fn issue(
     authority.bulletin.check()?;
     // All that the keys rest on is read after this moment.
     let asked = BootTime::now();
-    let (principal, proof) = match &*call.caller {
+    let (principal, proof, narrowed) = match &*call.caller {
         Caller::User(proven) => (
             Principal::user(&proven.user),
             format!("api-key/{}", proven.api_key),
+            proven.caveats.as_slice(),
         ),
         Caller::Agent {
             service, device, ..
-        } => (Principal::service(service), format!("agent/{}", device.id)),
+        } => (
+            Principal::service(service),
+            format!("agent/{}", device.id),
+            &[][..],
+        ),
         Caller::Anyone | Caller::Operator { .. } => {
             return Err(Failure::Broken("user keys for someone who is no client"));
         }
@@ -74,6 +80,7 @@ async fn issue(
         principal: &principal,
         version: grantee.version(),
         proof: &proof,
+        narrowed,
         wanted: request.lease_seconds,
         receiver: &request.receiver_public_key,
         events: Vec::new(),
@@ -163,6 +170,8 @@ struct Lease<'a> {
     principal: &'a Principal,
     version: u32,
     proof: &'a str,
+    /// Caveats of what the principal proved that with.
+    narrowed: &'a [Vec<u8>],
     wanted: u64,
     receiver: &'a [u8],
     events: Vec<Event>,
@@ -199,9 +208,18 @@ impl Lease<'_> {
         let caveats: Vec<Caveat<'_>> = grant
             .caveats
             .iter()
+            .chain(self.narrowed)
             .map(|caveat| Caveat::parse(caveat))
             .collect::<Result<_, _>>()
-            .map_err(|_| Failure::Broken("a stored grant holds a caveat that is none"))?;
+            .map_err(|_| Failure::Broken("a stored caveat is none"))?;
+        if caveats.len() > MAX_CAVEATS {
+            return Err(Failure::Refused(format!(
+                "the grant for `{name}` has {} caveats and the API key {}, and {MAX_CAVEATS} together is the most of a key: an operator can \
+                 make an API key or a grant with fewer",
+                grant.caveats.len(),
+                self.narrowed.len()
+            )));
+        }
         let service_key = root_keys
             .service_key(id.epoch, &name, id.generation)
             .await?;

@@ -318,23 +318,29 @@ impl Cluster {
     }
 
     pub(crate) async fn api_key_for(&self, user: &str, ttl_seconds: u64) -> (ApiKey, ApiKeyText) {
+        let made = self.narrow_api_key(user, ttl_seconds, Vec::new()).await;
+        made.unwrap()
+    }
+
+    pub(crate) async fn narrow_api_key(
+        &self,
+        user: &str,
+        ttl_seconds: u64,
+        caveats: Vec<Vec<u8>>,
+    ) -> Result<(ApiKey, ApiKeyText), Status> {
         let receiver = ReceiverKey::generate().unwrap();
         let request = CreateApiKeyRequest {
             user: user.into(),
             ttl_seconds,
             receiver_public_key: receiver.public_key(),
+            caveats,
         };
-        let answer = self
-            .admin()
-            .create_api_key(request)
-            .await
-            .unwrap()
-            .into_inner();
+        let answer = self.admin().create_api_key(request).await?.into_inner();
         let text = receiver
             .open(INFO_API_KEY, &answer.sealed_api_key.unwrap())
             .unwrap();
         let text = ApiKeyText::parse(std::str::from_utf8(&text).unwrap()).unwrap();
-        (answer.api_key.unwrap(), text)
+        Ok((answer.api_key.unwrap(), text))
     }
 
     pub(crate) async fn grant(

@@ -288,3 +288,73 @@ async fn requests_that_make_no_sense() {
         "300 services are more",
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_key_is_narrowed_by_every_key_gets() {
+    let cluster = Cluster::start().await;
+    cluster.agent("photos").await;
+    cluster.agent("mail").await;
+    cluster.add_user("alice").await;
+    let encoded = |text: &str| {
+        let mut bytes = Vec::new();
+        let caveat: cattery_core::Caveat<'static> = text.parse().unwrap();
+        caveat.encode(&mut bytes).unwrap();
+        bytes
+    };
+    let of_grant = ["path=/a"; 10];
+    cluster
+        .grant("user/alice", "photos", &of_grant, 0)
+        .await
+        .unwrap();
+    cluster.grant("user/alice", "mail", &[], 0).await.unwrap();
+    let narrow = |caveats: &[&str]| {
+        let caveats = caveats.iter().map(|text| encoded(text)).collect();
+        cluster.narrow_api_key("alice", 0, caveats)
+    };
+    let narrowing = ["method=GET", "addr=192.0.2.0/24"];
+    let (listed, text) = narrow(&narrowing).await.unwrap();
+    assert_eq!(listed.caveats, narrowing.map(encoded));
+    let keys = cluster
+        .user_keys(&text, &["photos", "mail"], 0)
+        .await
+        .unwrap();
+    for ((_, key), before) in keys.into_iter().zip([&of_grant[..], &[]]) {
+        let key = key.unwrap();
+        let said: Vec<String> = key.caveats().map(|c| c.unwrap().to_string()).collect();
+        assert_eq!(said, [before, &narrowing].concat());
+    }
+
+    // Together they are too many for a key: that is said, and other services go on.
+    let (_, text) = narrow(&["method=GET"; 7]).await.unwrap();
+    let both = cluster.user_keys(&text, &["photos"], 0).await;
+    refused(
+        both.map(drop),
+        Code::FailedPrecondition,
+        "has 10 caveats and the API key 7",
+    );
+    cluster.user_keys(&text, &["mail"], 0).await.unwrap();
+    for (caveats, words) in [
+        (
+            vec![encoded("method=GET"); 9],
+            "for an API key: 8 is the most",
+        ),
+        (vec![vec![0xff]], "caveat 1"),
+        (
+            vec![encoded(&format!("scope={}", "a".repeat(900))); 3],
+            "2048 is the most",
+        ),
+    ] {
+        let made = cluster.narrow_api_key("alice", 0, caveats).await;
+        refused(made.map(drop), Code::InvalidArgument, words);
+    }
+    let audit = cluster.audit();
+    let created = audit
+        .iter()
+        .find(|record| record["action"] == "api_key_created");
+    assert!(
+        created
+            .unwrap()
+            .to_string()
+            .contains("method=GET; addr=192.0.2.0/24")
+    );
+}

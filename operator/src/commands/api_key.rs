@@ -1,6 +1,6 @@
 //! `cattery user api-key`: what users log in with.
 
-use cattery_core::UserName;
+use cattery_core::{Caveat, UserName};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_API_KEY, ReceiverKey};
 use clap::Subcommand;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use crate::{
     authority::{Session, open_text},
-    clock,
+    caveat_text, clock,
     exit::Done,
     plain::plain,
 };
@@ -21,13 +21,17 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   (umask 077; cattery user api-key create alice > alice.api-key)
-  cattery user api-key create ci --ttl 30d --output json")]
+  cattery user api-key create ci --ttl 30d --output json
+  cattery user api-key create grafana --caveat method=GET --caveat path=/metrics --ttl 30d     may read metrics, and nothing else")]
     Create {
         /// The user's name, without `user/`
         user: UserName,
         /// How long it is good for [default: until it is revoked]
-        #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
+        #[arg(long, visible_alias = "expires", value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         ttl: Option<u64>,
+        /// A condition that every key gets which is fetched with it, like method=GET; any number of them (`cattery mint --help` lists them)
+        #[arg(long, value_name = "CAVEAT")]
+        caveat: Vec<Caveat<'static>>,
     },
     /// List the API keys of a user, or all of them
     #[command(after_help = "Example:\n  cattery user api-key list alice")]
@@ -50,6 +54,7 @@ pub(crate) struct Row {
     id: String,
     user: String,
     state: String,
+    caveats: Vec<String>,
     created_at: u64,
     expires_at: Option<u64>,
 }
@@ -71,8 +76,9 @@ pub(crate) struct Made {
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     let mut session = Session::open(&context.home()?).await?;
     match command {
-        Command::Create { user, ttl } => {
-            let made = create(&mut session, &user, ttl.unwrap_or(0)).await?;
+        Command::Create { user, ttl, caveat } => {
+            let caveats = caveat_text::encode(&caveat)?;
+            let made = create(&mut session, &user, ttl.unwrap_or(0), caveats).await?;
             let shown = Created {
                 api_key: &made.text,
                 row: &made.row,
@@ -93,12 +99,13 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             let rows: Vec<Row> = keys.into_iter().map(Row::from).collect();
             context.out.list(
                 &rows,
-                ["id", "user", "state", "created", "expires"],
+                ["id", "user", "state", "caveats", "created", "expires"],
                 |row| {
                     [
                         row.id.clone(),
                         row.user.clone(),
                         row.state.clone(),
+                        row.caveats.join(" "),
                         clock::cell(row.created_at),
                         clock::cell(row.expires_at),
                     ]
@@ -142,11 +149,13 @@ pub(crate) async fn create(
     session: &mut Session,
     user: &UserName,
     ttl_seconds: u64,
+    caveats: Vec<Vec<u8>>,
 ) -> anyhow::Result<Made> {
     let receiver = ReceiverKey::generate()?;
     let request = v1::CreateApiKeyRequest {
         user: user.as_str().to_owned(),
         ttl_seconds,
+        caveats,
         receiver_public_key: receiver.public_key().to_vec(),
     };
     let answer = session.admin.create_api_key(request).await;
@@ -165,6 +174,11 @@ impl From<v1::ApiKey> for Row {
             id: key.id,
             user: key.user,
             state: key.state,
+            caveats: key
+                .caveats
+                .iter()
+                .map(|one| caveat_text::text(one))
+                .collect(),
             created_at: key.created_at,
             expires_at: clock::some(key.expires_at),
         }

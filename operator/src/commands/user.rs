@@ -152,7 +152,7 @@ async fn add(
         ));
     }
     let made = if api_key {
-        let made = api_key::create(session, name, 0).await;
+        let made = api_key::create(session, name, 0, Vec::new()).await;
         Some(made.with_context(|| left(name, &[], api_key))?)
     } else {
         None

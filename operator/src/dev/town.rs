@@ -233,6 +233,6 @@ async fn admit_user(home: &Home, session: &mut Session) -> anyhow::Result<()> {
     if home.user()?.is_some() && user_keys::renew(home, &service).await.is_ok() {
         return Ok(());
     }
-    let made = api_key::create(session, &user, 0).await?;
+    let made = api_key::create(session, &user, 0, Vec::new()).await?;
     user_keys::login(home, &made.text).await.map(drop)
 }

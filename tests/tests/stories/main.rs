@@ -4,6 +4,7 @@
 mod automatic;
 mod certificate;
 mod crash;
+mod dashboard;
 mod fire;
 mod foreign;
 mod local;

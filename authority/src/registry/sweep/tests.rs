@@ -27,6 +27,7 @@ fn api_key(number: u8, expires_at: Option<u64>, revoked_at: Option<u64>) -> ApiK
         created_at: NOW - 3600,
         expires_at,
         revoked_at,
+        caveats: Vec::new(),
     }
 }
 

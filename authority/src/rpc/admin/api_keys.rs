@@ -4,7 +4,7 @@ use cattery_proto::v1;
 use cattery_sdk::portable::ApiKey;
 use cattery_sdk::sealing::{INFO_API_KEY, seal};
 
-use super::{length, portable, user_name};
+use super::{caveats, length, portable, user_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
@@ -27,10 +27,13 @@ pub(super) async fn create(
         "an API key's life",
     )?;
     let ttl = (!ttl.is_zero()).then_some(ttl);
+    caveats::check(&request.caveats, &caveats::API_KEY)?;
     // Tried first, so that a bad key leaves no API key behind.
     seal(&request.receiver_public_key, INFO_API_KEY, &[])?;
     let registry = &authority.registry;
-    let (record, secret) = decide(|| registry.create_api_key(&act, user.as_str(), ttl)).await?;
+    let (record, secret) =
+        decide(|| registry.create_api_key(&act, user.as_str(), ttl, request.caveats.clone()))
+            .await?;
     let text = ApiKey::new(portable(authority, &record.id, secret)?).to_text();
     Ok(v1::CreateApiKeyResponse {
         api_key: Some(shape(record, ApiKeyState::Active)),
@@ -82,6 +85,7 @@ fn shape(key: ApiKeyRecord, state: ApiKeyState) -> v1::ApiKey {
         user: key.user,
         created_at: key.created_at,
         expires_at: key.expires_at.unwrap_or(0),
+        caveats: key.caveats,
         state: match state {
             ApiKeyState::Active => "active",
             ApiKeyState::Expired => "expired",

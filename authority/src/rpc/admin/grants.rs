@@ -1,18 +1,14 @@
 use std::time::Duration;
 
-use cattery_core::limits::MAX_CAVEATS;
-use cattery_core::{Caveat, Principal};
+use cattery_core::Principal;
 use cattery_proto::v1;
 
-use super::{length, service_name};
+use super::{caveats, length, service_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
 use crate::records::GrantRecord;
 use crate::registry::decide;
-
-/// Most bytes of all caveats of a grant: half of what a token may have, so that there is room for the token's own.
-const MAX_CAVEAT_BYTES: usize = cattery_core::limits::MAX_MESSAGE / 2;
 
 pub(super) async fn add(
     authority: &Authority,
@@ -21,7 +17,7 @@ pub(super) async fn add(
 ) -> Result<v1::AddGrantResponse, Failure> {
     let principal = principal(&request.principal)?;
     let service = service_name(&request.service)?;
-    check_caveats(&request.caveats)?;
+    caveats::check(&request.caveats, &caveats::GRANT)?;
     let most = authority.config.max_lease;
     let lease = length(
         request.max_lease_seconds,
@@ -73,28 +69,6 @@ pub(super) async fn remove(
 fn principal(name: &str) -> Result<Principal, Failure> {
     name.parse()
         .map_err(|error| Failure::name("principal", name, error))
-}
-
-/// Each one can hold for some request, and together they fit into keys and tokens.
-fn check_caveats(caveats: &[Vec<u8>]) -> Result<(), Failure> {
-    if caveats.len() > MAX_CAVEATS {
-        return Err(Failure::Invalid(format!(
-            "{} caveats are too many for a grant: {MAX_CAVEATS} is the most",
-            caveats.len()
-        )));
-    }
-    for (index, encoded) in caveats.iter().enumerate() {
-        Caveat::parse(encoded)
-            .and_then(|caveat| caveat.check())
-            .map_err(|error| Failure::caveat(index + 1, error))?;
-    }
-    let bytes: usize = caveats.iter().map(Vec::len).sum();
-    if bytes > MAX_CAVEAT_BYTES {
-        return Err(Failure::Invalid(format!(
-            "the caveats have {bytes} bytes, and {MAX_CAVEAT_BYTES} is the most for a grant"
-        )));
-    }
-    Ok(())
 }
 
 impl From<GrantRecord> for v1::Grant {

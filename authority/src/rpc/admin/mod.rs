@@ -4,6 +4,7 @@ mod agents;
 mod api_keys;
 mod backup;
 mod cas;
+mod caveats;
 mod grants;
 mod operators;
 mod schedule;
