@@ -119,6 +119,7 @@ async fn everything_is_in_it_but_what_is_void_in_a_new_incarnation() {
     let kept = [
         "ca/1",
         "ca/2",
+        "contact/1",
         "epoch/0000000001",
         "meta/cas",
         "meta/cluster",
