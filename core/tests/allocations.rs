@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cattery_core::{
     Caveat, Code, DischargeSpec, KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts,
-    RootKey, Scratch, TokenSpec, UserKey, Verifier, attenuate_token,
+    RevocableId, RevocationKey, Revocations, RevokedIds, RootKey, Scratch, TokenSpec, UserKey,
+    Verifier, attenuate_token,
 };
 use serde_json::Value;
 use support::{World, number, text};
@@ -204,4 +205,94 @@ fn minting_narrowing_and_reading_allocate_nothing_in_steady_state() {
             .count()
     });
     assert_eq!((scopes, count), (1, 0));
+}
+
+/// Revocations by id alone.
+struct ById {
+    key: RevocationKey,
+    ids: RevokedIds,
+}
+
+impl Revocations for ById {
+    fn least_version(&self, _: &str) -> u32 {
+        0
+    }
+    fn lease_revoked(&self, principal: &str, id: &[u8; 8]) -> bool {
+        let id = RevocableId::Lease(*id);
+        self.ids.revokes(&self.key, principal, &id)
+    }
+    fn token_revoked(&self, principal: &str, id: &[u8; 16]) -> bool {
+        let id = RevocableId::Token(*id);
+        self.ids.revokes(&self.key, principal, &id)
+    }
+    fn key_revoked(&self, principal: &str, id: &[u8; 16]) -> bool {
+        let id = RevocableId::HandedOut(*id);
+        self.ids.revokes(&self.key, principal, &id)
+    }
+}
+
+#[test]
+fn looking_up_revoked_ids_allocates_nothing() {
+    let id = |lease_id| KeyId {
+        epoch: 1,
+        service: "photos",
+        generation: 0,
+        principal: "user/alice",
+        version: 0,
+        expires_at: 5_000,
+        lease_id,
+    };
+    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let mint = |lease_id, token_id, revocation: &str| {
+        let key = UserKey::issue(&service_key, &id(lease_id), &[]).unwrap();
+        let spec = TokenSpec {
+            not_before: 1_000,
+            not_after: 1_300,
+            token_id,
+            caveats: &[revocation.parse().unwrap()],
+            ..TokenSpec::default()
+        };
+        let mut token = String::new();
+        key.mint(&spec, &mut token).unwrap();
+        token
+    };
+    let (one, two) = (
+        "revocation=11111111111111111111111111111111",
+        "revocation=22222222222222222222222222222222",
+    );
+    let tokens = [
+        (mint([1; 8], [1; 16], one), Ok(())),
+        (mint([2; 8], [1; 16], one), Err(Code::Revoked)),
+        (mint([1; 8], [2; 16], one), Err(Code::Revoked)),
+        (mint([1; 8], [1; 16], two), Err(Code::Revoked)),
+    ];
+    let key = RevocationKey::from_bytes([3; 16]);
+    let mut revoked = vec![
+        RevocableId::Lease([2; 8]),
+        RevocableId::Token([2; 16]),
+        RevocableId::HandedOut([0x22; 16]),
+    ];
+    revoked.extend((0..1_000_u64).map(|number| RevocableId::Lease(number.to_be_bytes())));
+    let fingerprints = revoked.iter().map(|id| key.fingerprint("user/alice", id));
+    let mut ids = RevokedIds::new();
+    for fingerprint in fingerprints {
+        ids = ids.with([(fingerprint, 9_000)]);
+    }
+    let mut keys = Keyring::new();
+    keys.insert(1, 0, Box::new(service_key));
+    let verifier = Verifier {
+        service: "photos",
+        keys,
+        revocations: ById { key, ids },
+        single_use: NoSingleUse,
+        policy: Policy::default(),
+    };
+    let mut scratch = Scratch::new();
+    for (token, expected) in tokens {
+        let (code, count) = allocations(|| {
+            let answer = verifier.verify(&token, &RequestFacts::default(), 1_100, &mut scratch);
+            answer.map(|_| ()).map_err(|denied| denied.code)
+        });
+        assert_eq!((code, count), (expected, 0));
+    }
 }

@@ -1,0 +1,93 @@
+//! A whole token, verified with sets of several sizes.
+
+use std::hint::black_box;
+
+use cattery_core::{
+    KeyId, Keyring, NoSingleUse, Policy, RequestFacts, RevocableId, Revocations, RevokedIds,
+    RootKey, Scratch, TokenSpec, UserKey, Verifier,
+};
+use comfy_table::Table;
+
+use crate::{ids::KEY, rounds::median_ns, table};
+
+const NOW: u64 = 1_790_000_000;
+/// Different tokens, so that no set finds its answer in a processor's cache.
+const TOKENS: u64 = 5_000;
+
+struct ById<'a>(&'a RevokedIds);
+
+impl Revocations for ById<'_> {
+    fn least_version(&self, _: &str) -> u32 {
+        0
+    }
+    fn lease_revoked(&self, principal: &str, id: &[u8; 8]) -> bool {
+        self.0.revokes(&KEY, principal, &RevocableId::Lease(*id))
+    }
+    fn token_revoked(&self, principal: &str, id: &[u8; 16]) -> bool {
+        self.0.revokes(&KEY, principal, &RevocableId::Token(*id))
+    }
+    fn key_revoked(&self, principal: &str, id: &[u8; 16]) -> bool {
+        self.0
+            .revokes(&KEY, principal, &RevocableId::HandedOut(*id))
+    }
+}
+
+/// Verifies tokens that are not revoked: each looks its lease and its id up.
+pub(crate) fn verifying(sets: &[(u64, RevokedIds)]) -> anyhow::Result<Table> {
+    let service = || anyhow::Ok(RootKey::from_bytes([7; 32]).service_key(&"photos".parse()?, 0));
+    let tokens = (0..TOKENS).map(|number| token(&service()?, number));
+    let tokens = tokens.collect::<anyhow::Result<Vec<_>>>()?;
+    let service_key = service()?;
+    let mut keys = Keyring::new();
+    keys.insert(1, 0, Box::new(service_key));
+    let run = |set: &RevokedIds| {
+        let verifier = Verifier {
+            service: "photos",
+            keys: &keys,
+            revocations: ById(set),
+            single_use: NoSingleUse,
+            policy: Policy::default(),
+        };
+        let mut scratch = Scratch::new();
+        let facts = RequestFacts::default();
+        let verify = |token: &String| verifier.verify(token, &facts, NOW, &mut scratch).is_ok();
+        let passed = tokens.iter().map(verify).filter(|passed| *passed).count();
+        assert_eq!(passed, tokens.len());
+    };
+    // Pairs with the empty set, taking turns.
+    let mut out = table(&["entries", "token, µs", "ratio to none"]);
+    let none = RevokedIds::new();
+    for (entries, set) in sets {
+        let [base, with] = median_ns([&mut || run(black_box(&none)), &mut || run(black_box(set))]);
+        let hundredths = with * 100 / base.max(1);
+        let tenths = with / TOKENS / 100;
+        out.add_row([
+            entries.to_string(),
+            format!("{}.{}", tenths / 10, tenths % 10),
+            format!("{}.{:02}", hundredths / 100, hundredths % 100),
+        ]);
+    }
+    Ok(out)
+}
+
+fn token(service_key: &cattery_core::ServiceKey, number: u64) -> anyhow::Result<String> {
+    let id = KeyId {
+        epoch: 1,
+        service: "photos",
+        generation: 0,
+        principal: "user/alice",
+        version: 0,
+        expires_at: NOW + 3_600,
+        lease_id: number.to_be_bytes(),
+    };
+    let key = UserKey::issue(service_key, &id, &[])?;
+    let spec = TokenSpec {
+        not_before: NOW,
+        not_after: NOW + 60,
+        token_id: crate::ids::id(number),
+        ..TokenSpec::default()
+    };
+    let mut token = String::new();
+    key.mint(&spec, &mut token)?;
+    Ok(token)
+}
