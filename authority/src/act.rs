@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::audit::{Action, Event};
-use crate::store::Revision;
+use crate::store::{Revision, Transaction};
 
 /// One call, or one thing that the authority does by itself.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct Act {
     pub(crate) time_ms: u64,
     /// Where the call came from.
     pub(crate) from: Option<SocketAddr>,
-    /// The record that lets the actor make changes: none happens once it is another one.
+    /// The record that lets the actor do it: nothing is stored once it is another one.
     pub(crate) rests_on: Option<(String, Revision)>,
 }
 
@@ -40,6 +40,14 @@ impl Act {
     /// That time and a length.
     pub(crate) fn after(&self, length: Duration) -> u64 {
         self.now().saturating_add(length.as_secs())
+    }
+
+    /// A transaction that happens only while the actor may.
+    pub(crate) fn rest(&self, transaction: Transaction) -> Transaction {
+        match &self.rests_on {
+            Some((key, revision)) => transaction.unchanged(key, *revision),
+            None => transaction,
+        }
     }
 
     pub(crate) fn event(&self, action: Action, subject: impl Into<String>) -> Event {

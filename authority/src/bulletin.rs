@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cattery_core::RevocationKey;
 use cattery_core::epoch::Position;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(crate) struct Bulletin {
     mirror: Mirror,
     read: Mutex<Known>,
+    revocation_key: RevocationKey,
     went_back: CancellationToken,
 }
 
@@ -33,16 +35,25 @@ struct Known {
 }
 
 impl Bulletin {
-    /// Follows the store from now on.
-    pub(crate) async fn start(store: Arc<dyn Store>) -> Result<Self, Failure> {
+    /// Follows the store from now on. The key is that of the store's incarnation.
+    pub(crate) async fn start(
+        store: Arc<dyn Store>,
+        revocation_key: RevocationKey,
+    ) -> Result<Self, Failure> {
         let prefixes = PREFIXES.map(str::to_owned).to_vec();
         let bulletin = Self {
             mirror: Mirror::start(store, prefixes, key::FEED.to_owned(), MIRROR_PERIOD),
             read: Mutex::default(),
+            revocation_key,
             went_back: CancellationToken::new(),
         };
         bulletin.fresh().await?;
         Ok(bulletin)
+    }
+
+    /// What ids are fingerprinted with.
+    pub(crate) fn revocation_key(&self) -> &RevocationKey {
+        &self.revocation_key
     }
 
     /// Tells of every change.
@@ -95,14 +106,14 @@ impl Bulletin {
         let mut known = self.known();
         known.check()?;
         let Some((before, seen)) = &known.news else {
-            let news = Arc::new(News::read(&view)?);
+            let news = Arc::new(News::read(&view, &self.revocation_key, None)?);
             known.news = Some((view, news.clone()));
             return Ok(news);
         };
         if Arc::ptr_eq(before, &view) {
             return Ok(seen.clone());
         }
-        let news = Arc::new(News::read(&view)?);
+        let news = Arc::new(News::read(&view, &self.revocation_key, Some(&**seen))?);
         let (seen, found) = (seen.position, news.position);
         if found < seen || found.incarnation != seen.incarnation {
             let back = Failure::WentBack { seen, found };
@@ -154,6 +165,7 @@ mod tests {
         let feed = FeedRecord {
             sequence,
             cluster_changed: 1,
+            awaited: 0,
         };
         let ca = Ca::create("example.org", 1_790_000_000).unwrap();
         let cas = Cas::first(&ca, 1_790_000_000).record(incarnation);
@@ -170,7 +182,9 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let store: Arc<dyn Store> = Arc::new(Embedded::create(dir.path().join("s")).unwrap());
             store.commit(at(1, 3)).await.unwrap();
-            let bulletin = Bulletin::start(store.clone()).await.unwrap();
+            let bulletin = Bulletin::start(store.clone(), RevocationKey::from_bytes([1; 16]))
+                .await
+                .unwrap();
             store.commit(at(1, 5)).await.unwrap();
             assert_eq!(bulletin.fresh().await.unwrap().position.sequence, 5);
             bulletin.check().unwrap();

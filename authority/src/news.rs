@@ -1,7 +1,10 @@
 //! What agents hear of, as the store had it at one revision: read once for all of them.
 
+mod revoked;
+
 use std::collections::HashMap;
 
+use cattery_core::RevocationKey;
 use cattery_core::epoch::{Line, Position};
 
 use crate::ca::{Cas, Leases};
@@ -12,12 +15,16 @@ use crate::records::{
 };
 use crate::store::{Entry, Revision, View};
 
-/// Prefixes of all that agents hear of. Every transaction that changes something under them raises the feed's counter.
-pub(crate) const PREFIXES: [&str; 4] = [
+pub(crate) use revoked::Revoked;
+
+/// Prefixes of all that agents hear of. Every transaction that changes something under them raises the feed's counter, but for those that
+/// remove what is over.
+pub(crate) const PREFIXES: [&str; 5] = [
     "meta/",
     key::SERVICES,
     key::AUTHORITIES,
     key::LEAST_VERSIONS,
+    key::REVOKED,
 ];
 
 /// What agents hear of.
@@ -32,6 +39,10 @@ pub(crate) struct News {
     services: HashMap<String, ServiceNews>,
     /// The latest changed last.
     least_versions: Vec<LeastVersionRecord>,
+    /// What was revoked by id.
+    pub(crate) revoked: Revoked,
+    /// Somebody waits until agents have what was told up to there.
+    awaited: u64,
     /// HOST:PORT of every authority.
     pub(crate) addresses: Vec<String>,
     /// The CAs to trust.
@@ -47,8 +58,15 @@ pub(crate) struct ServiceNews {
 }
 
 impl News {
-    /// Reads what the store had.
-    pub(crate) fn read(view: &View) -> Result<Self, Failure> {
+    /// Reads what the store had; `before` is what was read last.
+    pub(crate) fn read(
+        view: &View,
+        revocation_key: &RevocationKey,
+        before: Option<&Self>,
+    ) -> Result<Self, Failure> {
+        let before = before.map(|before| &before.revoked);
+        let nothing = Revoked::default();
+        let revoked = Revoked::read(view, revocation_key, before.unwrap_or(&nothing))?;
         let (cluster, _) = one::<ClusterRecord>(view, key::CLUSTER)?;
         let (feed, _) = one::<FeedRecord>(view, key::FEED)?;
         let (epochs, epochs_revision) = one::<EpochsRecord>(view, key::EPOCHS_LIVE)?;
@@ -82,6 +100,8 @@ impl News {
             epochs_revision,
             services,
             least_versions,
+            revoked,
+            awaited: feed.awaited,
             addresses,
             cas: Cas::read(&one::<CasRecord>(view, key::CAS)?.0, cluster.incarnation)?,
             cluster_changed: feed.cluster_changed,
@@ -133,6 +153,30 @@ impl News {
     /// Whether the keys of the service, or what they are good for, changed after that place.
     pub(crate) fn keys_changed_since(&self, service: &ServiceNews, sequence: u64) -> bool {
         self.epochs_changed > sequence || service.record.changed > sequence
+    }
+
+    /// Whether somebody waits until agents have heard of something after that place, be it about them or not.
+    pub(crate) fn is_awaited_after(&self, sequence: u64) -> bool {
+        self.awaited > sequence
+    }
+
+    /// Whether it matters to somebody that an agent of the service, which confirmed all up to `before`, has confirmed all up to `now`. Only then
+    /// is that worth a write: most changes are told to every agent, and nobody waits for them.
+    pub(crate) fn is_worth_noting(&self, service: &ServiceNews, before: u64, now: u64) -> bool {
+        let prepared = |line: &Line| line.prepared().map_or(0, |prepared| prepared.position);
+        let places = [
+            // Anything at all.
+            1,
+            self.epochs_changed,
+            prepared(&self.epochs),
+            service.record.changed,
+            prepared(&service.generations),
+            prepared(&self.cas.line),
+            self.awaited,
+        ];
+        places
+            .into_iter()
+            .any(|place| before < place && place <= now)
     }
 
     /// Whether the addresses or the trust bundle changed after that place.

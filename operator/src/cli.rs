@@ -7,7 +7,7 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 use crate::{
     commands::{
         Context, agent, api_key, audit, backup, ca, completions, epoch, grant, init, inspect, key,
-        login, mint, operator, restore, service, status, token, user, verify,
+        lease, login, mint, operator, restore, revoke, service, status, token, user, verify,
     },
     dev,
     exit::{self, Done},
@@ -120,6 +120,17 @@ Examples:
   cattery ca rotate"
     )]
     Ca(ca::Command),
+    /// The issues of user keys
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery lease list --user alice
+  cattery lease revoke --user alice 9f3c2a1b0d4e5f60"
+    )]
+    Lease(lease::Command),
+    /// Take back one token, one handed-out key or one lease
+    Revoke(revoke::Args),
     /// Become a user (with an API key) or an operator (with a join token) here
     Login(login::Args),
     /// Sign a token for a service
@@ -251,6 +262,8 @@ impl Cli {
             Command::Grant(command) => grant::run(command, &context).await,
             Command::Epoch(command) => epoch::run(command, &context).await,
             Command::Ca(command) => ca::run(command, &context).await,
+            Command::Lease(command) => lease::run(command, &context).await,
+            Command::Revoke(args) => revoke::run(args, &context).await,
             Command::Login(args) => login::run(args, &context).await,
             Command::Mint(args) => mint::run(args, &context).await,
             Command::Key(command) => key::run(command, &context).await,

@@ -17,6 +17,7 @@ mod logging;
 mod out;
 mod patience;
 mod plain;
+mod reach;
 mod rotation;
 mod shell;
 mod signals;

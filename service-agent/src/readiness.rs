@@ -71,6 +71,10 @@ impl Agent {
             };
             keys.held().iter().map(epoch).collect()
         });
+        let revoked = keys
+            .as_ref()
+            .map(|keys| keys.revoked().ids().digest(now.wall));
+        let (revoked_ids, revoked_ids_digest) = revoked.unwrap_or_default();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         v1::GetStatusResponse {
             service: self.service.to_string(),
@@ -86,6 +90,8 @@ impl Agent {
             single_use_entries: count(self.once.len()),
             single_use_capacity: count(self.once.capacity()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            revoked_ids,
+            revoked_ids_digest: revoked_ids_digest.to_vec(),
         }
     }
 }

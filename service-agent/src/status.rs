@@ -10,6 +10,9 @@ use tokio::net::UnixStream;
 use tonic::transport::Endpoint;
 use v1::agent_client::AgentClient;
 
+/// As many digits tell two digests apart, and all of them would fill the line.
+const DIGEST_SHOWN: usize = 16;
+
 pub(crate) async fn print(socket: PathBuf) -> anyhow::Result<()> {
     let shown = socket.display().to_string();
     let connect = tower::service_fn(move |_| {
@@ -66,6 +69,10 @@ fn text(status: &v1::GetStatusResponse) -> Result<String, std::fmt::Error> {
     writeln!(out, "clock          {ms} ms {word} the authorities'")?;
     let (used, capacity) = (status.single_use_entries, status.single_use_capacity);
     writeln!(out, "single use     {used} of {capacity} remembered")?;
+    let digest = hex::encode(&status.revoked_ids_digest);
+    let digest = digest.get(..DIGEST_SHOWN).unwrap_or(&digest);
+    let count = status.revoked_ids;
+    writeln!(out, "revoked        {count} ids, digest {digest}")?;
     for note in &status.notes {
         writeln!(out, "note           {note}")?;
     }

@@ -167,10 +167,11 @@ impl Opener {
         let lease = self.config.max_lease.as_secs();
         decide(|| registry.allow_lease(&act, lease)).await?;
         decide(|| registry.announce(&act, id, &self.addresses)).await?;
+        let revocation_key = seal::revocation_key(&sealer, incarnation)?;
         let authority = Arc::new(Authority {
             registry,
             root_keys: RootKeys::new(store.clone(), sealer.clone()),
-            bulletin: Bulletin::start(store.clone()).await?,
+            bulletin: Bulletin::start(store.clone(), revocation_key).await?,
             limits: Limits {
                 timing: timing(self.config.leeway),
                 max_lease: lease,

@@ -92,6 +92,10 @@ pub enum Action {
     UserDisabled,
     /// The keys that a user held were revoked.
     UserRevoked,
+    /// Leases, tokens or handed-out keys were revoked by their ids.
+    IdsRevoked,
+    /// A part of a long list of ids that are about to be revoked: whether they were, the `ids_revoked` of the same request says.
+    IdsListed,
     /// An API key was made.
     ApiKeyCreated,
     /// An API key was revoked.

@@ -29,9 +29,9 @@ pub use write::BackupWriter;
 use crate::records::key;
 
 /// What a new incarnation begins without: which authorities are alive and which leads, changes that are under way, where authorities are (each
-/// announces itself when it starts), invitations (one that was used since would work again), root keys and which keys of theirs
-/// agents must refuse, how far the feed and the audit logs have come (the header has that).
-const LEFT_OUT: [&str; 10] = [
+/// announces itself when it starts), invitations (one that was used since would work again), root keys, the leases of their keys and which of
+/// these agents must refuse (the fresh epoch makes all of them void), how far the feed and the audit logs have come (the header has that).
+const LEFT_OUT: [&str; 12] = [
     key::SESSIONS,
     key::LEADER,
     crate::audit::OPS,
@@ -40,6 +40,8 @@ const LEFT_OUT: [&str; 10] = [
     key::JOIN_TOKENS,
     key::ROOTS,
     key::LEAST_VERSIONS,
+    key::LEASES,
+    key::REVOKED,
     key::FEED,
     "restore/",
 ];
@@ -63,7 +65,15 @@ mod tests {
         ] {
             assert!(is_kept(kept), "{kept}");
         }
-        for left in ["leader", "op/1", "root/0000000001", "meta/feed", "join/1"] {
+        for left in [
+            "leader",
+            "op/1",
+            "root/0000000001",
+            "meta/feed",
+            "join/1",
+            "lease/user/a//1",
+            "revoked/1",
+        ] {
             assert!(!is_kept(left), "{left}");
         }
     }

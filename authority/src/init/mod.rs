@@ -283,6 +283,7 @@ fn first_records(
     let feed = FeedRecord {
         sequence: 1,
         cluster_changed: 1,
+        awaited: 0,
     };
     let sealed_root = fresh_root(sealer, 1)?;
     Ok(Transaction::new()

@@ -19,7 +19,8 @@ pub struct ContactRecord {
     pub incarnation: u64,
     /// It was answered from what the store had at this [`FeedRecord::sequence`](super::FeedRecord::sequence), or from something newer.
     pub told: u64,
-    /// It confirmed to hold all up to this [`FeedRecord::sequence`](super::FeedRecord::sequence); 0 for nothing.
+    /// It confirmed to hold all up to this [`FeedRecord::sequence`](super::FeedRecord::sequence), or to something behind that for which nobody
+    /// waits; 0 for nothing.
     pub acknowledged: u64,
     /// The keys that the audit log says were handed to it: `incarnation/epoch.generation` for each.
     pub handed_out: Vec<String>,

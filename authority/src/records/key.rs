@@ -28,6 +28,10 @@ pub const SERVICES: &str = "service/";
 pub const USERS: &str = "user/";
 /// Prefix of [`join_token`].
 pub const JOIN_TOKENS: &str = "join/";
+/// Prefix of [`leases`].
+pub const LEASES: &str = "lease/";
+/// Prefix of [`revoked`].
+pub const REVOKED: &str = "revoked/";
 /// Prefix of [`agent`].
 pub const AGENTS: &str = "agent/";
 /// Prefix of [`operator`].
@@ -112,4 +116,20 @@ pub fn grant(principal: &str, service: &str) -> String {
 /// Prefix of all grants of one principal, and of no other's.
 pub fn grants_of(principal: &str) -> String {
     format!("{GRANTS}{principal}//")
+}
+
+/// A [`LeasesRecord`](super::LeasesRecord): by when it was issued, Unix milliseconds, and the id of its first lease. The order of the keys is that of
+/// the times.
+pub fn leases(principal: &str, issued_ms: u64, first: &Hex<8>) -> String {
+    format!("{}{issued_ms:020}-{first}", leases_of(principal))
+}
+
+/// Prefix of all leases of one principal, and of no other's.
+pub fn leases_of(principal: &str) -> String {
+    format!("{LEASES}{principal}//")
+}
+
+/// A [`RevokedRecord`](super::RevokedRecord). The order of the keys is that of the numbers.
+pub fn revoked(changed: u64) -> String {
+    format!("{REVOKED}{changed:020}")
 }

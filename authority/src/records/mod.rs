@@ -12,8 +12,10 @@ mod contact;
 mod hex;
 mod join;
 pub mod key;
+mod lease;
 mod names;
 mod operator;
+mod revoked;
 mod schedule;
 
 use serde::Serialize;
@@ -26,8 +28,10 @@ pub use cluster::{AuthorityRecord, ClusterRecord};
 pub use contact::{ContactRecord, granularity};
 pub use hex::Hex;
 pub use join::{JoinTokenRecord, JoinUse, Subject};
+pub use lease::{Leased, LeasesRecord};
 pub use names::{LeastVersionRecord, NameState, ServiceRecord, UserRecord};
 pub use operator::{OperatorDevice, OperatorRecord, OperatorState, Role};
+pub use revoked::{RevocableIdRecord, RevokedEntry, RevokedRecord};
 pub use schedule::{
     ActiveRecord, DrainingRecord, EpochRecord, EpochsRecord, FeedRecord, LineRecord, PreparedRecord,
 };
@@ -91,6 +95,8 @@ records! {
     ApiKeyRecord: "API key",
     GrantRecord: "grant",
     LeastVersionRecord: "least version",
+    LeasesRecord: "leases",
+    RevokedRecord: "revoked ids",
     crate::audit::Position: "audit mark",
 }
 
@@ -121,18 +127,41 @@ mod tests {
             reused_at: None,
         };
         assert_eq!(JoinTokenRecord::decode("", &token.encode()).unwrap(), token);
+        let revoked = RevokedRecord {
+            changed: 9,
+            entries: [
+                RevocableIdRecord::Lease(Hex([1; 8])),
+                RevocableIdRecord::Token(Hex([2; 16])),
+                RevocableIdRecord::HandedOut(Hex([3; 16])),
+            ]
+            .map(|id| RevokedEntry {
+                principal: "user/alice".into(),
+                id,
+                ends_at: 8,
+            })
+            .into(),
+        };
+        assert_eq!(
+            RevokedRecord::decode("", &revoked.encode()).unwrap(),
+            revoked
+        );
         let error = GrantRecord::decode("grant/user/a//b", b"{}").unwrap_err();
         assert!(error.to_string().contains("`grant/user/a//b`"), "{error}");
     }
 
     #[test]
-    fn grants_of_nested_names_do_not_meet() {
+    fn what_lies_under_nested_names_does_not_meet() {
         assert!(!key::grant("user/a/b", "c").starts_with(&key::grants_of("user/a")));
         assert!(key::grant("user/a", "c").starts_with(&key::grants_of("user/a")));
+        let lease = |principal| key::leases(principal, 1, &Hex([1; 8]));
+        assert!(!lease("user/a/b").starts_with(&key::leases_of("user/a")));
+        assert!(lease("user/a").starts_with(&key::leases_of("user/a")));
     }
 
     #[test]
-    fn an_epochs_place_sorts_by_number() {
+    fn places_sort_by_number() {
+        assert!(key::revoked(9) < key::revoked(10));
+        assert!(key::revoked(10) < key::revoked(u64::MAX));
         assert!(key::epoch(9) < key::epoch(10));
         assert!(key::epoch(10) < key::epoch(u32::MAX));
     }

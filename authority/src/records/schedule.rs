@@ -67,6 +67,9 @@ pub struct FeedRecord {
     pub sequence: u64,
     /// The sequence of the last change of the addresses or the trust bundle.
     pub cluster_changed: u64,
+    /// The greatest sequence that somebody waits for until agents have it: acknowledgements of it are noted.
+    #[serde(default)]
+    pub awaited: u64,
 }
 
 /// `epoch/NNNNNNNNNN`: what is remembered of one epoch, for people. Where it is in its life says [`EpochsRecord`].

@@ -11,7 +11,7 @@ use crate::act::{Act, random};
 use crate::audit::Action;
 use crate::failure::{Failure, shown};
 use crate::records::{ApiKeyRecord, Hex, NameState, UserRecord, key};
-use crate::store::Transaction;
+use crate::store::{Revision, Transaction};
 
 /// Whether an API key works.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) struct Proven {
     pub(crate) registration: u32,
     /// Encoded, that every key gets which it fetches.
     pub(crate) caveats: Vec<Vec<u8>>,
+    /// The API key's record, and its revision.
+    pub(crate) record: (String, Revision),
 }
 
 /// A secret that was just made: its record, and the secret itself, once.
@@ -140,7 +142,12 @@ impl Registry {
             .get::<ApiKeyRecord>(&key::api_key(&Hex(id)))
             .await?
             .filter(|stored| constant_time_eq_32(&stored.record.secret_sha256.0, secret_sha256));
-        let Some(Stored { record, .. }) = stored else {
+        let Some(Stored {
+            key,
+            record,
+            revision,
+        }) = stored
+        else {
             return Err(Failure::Unauthenticated(
                 "this API key is not valid here: it ended long ago, or was made by another cluster"
                     .into(),
@@ -165,6 +172,7 @@ impl Registry {
                 api_key: record.id,
                 registration: record.registration,
                 caveats: record.caveats,
+                record: (key, revision),
             }),
             ApiKeyState::Expired => Err(ended("this API key has expired")),
             ApiKeyState::Revoked => Err(Failure::Unauthenticated(

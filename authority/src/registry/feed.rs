@@ -22,20 +22,55 @@ impl Feed {
 
     /// Of something about one or all services.
     pub(super) fn raise(&self, transaction: Transaction) -> Transaction {
-        self.to(transaction, self.read.record.cluster_changed)
+        self.raise_and_await(transaction, false)
     }
 
     /// Of the addresses or the trust bundle.
     pub(super) fn raise_for_cluster(&self, transaction: Transaction) -> Transaction {
-        self.to(transaction, self.next())
+        self.save(
+            transaction,
+            &FeedRecord {
+                sequence: self.next(),
+                cluster_changed: self.next(),
+                ..self.read.record.clone()
+            },
+        )
     }
 
-    fn to(&self, transaction: Transaction, cluster_changed: u64) -> Transaction {
-        let record = FeedRecord {
-            sequence: self.next(),
-            cluster_changed,
+    /// Of something about all services, which somebody waits for with `wait`.
+    pub(super) fn raise_and_await(&self, transaction: Transaction, wait: bool) -> Transaction {
+        let record = &self.read.record;
+        let awaited = match wait {
+            true => self.next(),
+            false => record.awaited,
         };
-        transaction.rests_on(&self.read).save(key::FEED, &record)
+        self.save(
+            transaction,
+            &FeedRecord {
+                sequence: self.next(),
+                awaited,
+                ..record.clone()
+            },
+        )
+    }
+
+    /// Of nothing: somebody waits for a change that was made. `None` if somebody does already.
+    pub(super) fn awaiting(&self, changed: u64) -> Option<Transaction> {
+        let record = &self.read.record;
+        let awaited = changed.min(record.sequence);
+        (awaited > record.awaited).then(|| {
+            self.save(
+                Transaction::new(),
+                &FeedRecord {
+                    awaited,
+                    ..record.clone()
+                },
+            )
+        })
+    }
+
+    fn save(&self, transaction: Transaction, record: &FeedRecord) -> Transaction {
+        transaction.rests_on(&self.read).save(key::FEED, record)
     }
 }
 

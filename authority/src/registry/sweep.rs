@@ -6,13 +6,16 @@ use super::Registry;
 use super::revocations::TOLD_FOR;
 use crate::failure::Failure;
 use crate::records::{
-    AgentRecord, ApiKeyRecord, ContactRecord, JoinTokenRecord, LeastVersionRecord, Record, key,
+    AgentRecord, ApiKeyRecord, ContactRecord, JoinTokenRecord, LeasesRecord, LeastVersionRecord,
+    Record, RevokedRecord, key,
 };
 use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction};
 
 const DAY: u64 = 24 * 3600;
 /// After its end a join token is of no use, not even for an answer that got lost.
 const JOIN_TOKEN: u64 = DAY;
+/// A day for clocks: nobody looks at leases that ended, or at what revoked them.
+const LEASE: u64 = DAY;
 /// For so long the holder of an expired API key is told why it works no more.
 const EXPIRED_API_KEY: u64 = DAY;
 /// Revoked ones are shown for a month: someone may ask what became of theirs. The audit log has them for ever.
@@ -52,7 +55,19 @@ impl Registry {
         let contacts = self.sweep_each(key::CONTACTS, |contact: &ContactRecord| {
             past(contact.last_contact, contact.outage_budget + AGENT)
         });
-        Ok(tokens.await? + api_keys.await? + agents.await? + least.await? + contacts.await?)
+        let leases = self.sweep_each(key::LEASES, |leases: &LeasesRecord| {
+            past(leases.ends_at(), LEASE)
+        });
+        let revoked = self.sweep_each(key::REVOKED, |revoked: &RevokedRecord| {
+            past(revoked.ends_at(), LEASE)
+        });
+        Ok(tokens.await?
+            + api_keys.await?
+            + agents.await?
+            + least.await?
+            + contacts.await?
+            + leases.await?
+            + revoked.await?)
     }
 
     async fn sweep_each<R: Record>(

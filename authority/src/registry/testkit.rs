@@ -47,6 +47,7 @@ pub(super) async fn registry_with_ca(
     let feed = FeedRecord {
         sequence: 1,
         cluster_changed: 1,
+        awaited: 0,
     };
     let ca = Ca::create("example.org", NOW).unwrap();
     let sealer = Arc::new(Sealer::new(&MasterKey::generate().unwrap(), "c1").unwrap());

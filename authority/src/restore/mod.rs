@@ -317,6 +317,7 @@ impl Restoring {
         let feed = FeedRecord {
             sequence: FIRST,
             cluster_changed: FIRST,
+            awaited: 0,
         };
         let retired = revising.retired_cas.iter();
         let last = retired.fold(self.filling.last(), |last, ca| last.delete(key::ca(*ca)));

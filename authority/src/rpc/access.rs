@@ -51,6 +51,9 @@ pub(crate) fn access(path: &str) -> Option<Access> {
             "CreateApiKey" => OPERATOR,
             "ListApiKeys" => AUDITOR,
             "RevokeApiKey" => OPERATOR,
+            "Revoke" => OPERATOR,
+            "GetReach" => AUDITOR,
+            "ListLeases" => AUDITOR,
             "AddGrant" => OPERATOR,
             "ListGrants" => AUDITOR,
             "RemoveGrant" => OPERATOR,
@@ -106,7 +109,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(seen, 32);
+        assert_eq!(seen, 35);
     }
 
     #[test]

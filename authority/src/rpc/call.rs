@@ -174,8 +174,8 @@ impl Arrived {
         match Caller::admit(registry, self.access, certificate, headers, act.now()).await {
             Ok(caller) => {
                 act.actor = caller.actor();
-                if let (Access::Role(_), Caller::Operator { record, .. }) = (self.access, &caller) {
-                    act.rests_on = Some(record.clone());
+                if let Access::Role(_) | Access::Client = self.access {
+                    act.rests_on = caller.record().cloned();
                 }
                 Ok(Call {
                     act,

@@ -20,12 +20,14 @@ pub(crate) enum Caller {
     Agent {
         service: ServiceName,
         device: Device,
+        /// The record that says so, and its revision.
+        record: (String, Revision),
     },
     /// A person who runs the cluster.
     Operator {
         role: Role,
         device: Device,
-        /// The record that says so, and its revision.
+        /// As above.
         record: (String, Revision),
     },
     /// A user, by an API key.
@@ -41,6 +43,15 @@ impl Caller {
                 device.subject.to_string()
             }
             Self::User(proven) => Principal::user(&proven.user).as_str().to_owned(),
+        }
+    }
+
+    /// The record that says who it is, and its revision.
+    pub(crate) fn record(&self) -> Option<&(String, Revision)> {
+        match self {
+            Self::Anyone => None,
+            Self::Agent { record, .. } | Self::Operator { record, .. } => Some(record),
+            Self::User(proven) => Some(&proven.record),
         }
     }
 
@@ -115,8 +126,12 @@ async fn by_certificate(
             let service = name
                 .parse()
                 .map_err(|_| Failure::Broken("a certificate names no service"))?;
-            registry.agent(&device).await?;
-            Ok(Caller::Agent { service, device })
+            let agent = registry.agent(&device).await?;
+            Ok(Caller::Agent {
+                service,
+                device,
+                record: (agent.key, agent.revision),
+            })
         }
         Subject::Operator(_) => {
             let operator = registry.operator_of(&device).await?;

@@ -42,8 +42,10 @@ const CALLS_PER_CONNECTION: u32 = 64;
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 /// An API key's text is the longest header: 8 KiB at the very most.
 const MAX_HEADERS: u32 = 16 * 1024;
-/// A grant with all its caveats is the largest request: 16 KiB at the very most.
+/// A grant with all its caveats is the largest request but one: 16 KiB at the very most.
 const MAX_REQUEST: usize = 64 * 1024;
+/// Revoking as many ids as one change takes, of principals with the longest names.
+const MAX_ADMIN_REQUEST: usize = 128 * 1024;
 /// A question to the health or the reflection service is a name.
 const MAX_QUESTION: usize = 4 * 1024;
 /// What a peer may send before it is read: a request, and two of them on one connection.
@@ -85,7 +87,7 @@ pub(crate) async fn serve(
         .add_service(EnrollmentServer::new(enrollment).max_decoding_message_size(MAX_REQUEST))
         .add_service(ServiceKeysServer::new(service_keys).max_decoding_message_size(MAX_REQUEST))
         .add_service(UserKeysServer::new(user_keys).max_decoding_message_size(MAX_REQUEST))
-        .add_service(AdminServer::new(admin).max_decoding_message_size(MAX_REQUEST))
+        .add_service(AdminServer::new(admin).max_decoding_message_size(MAX_ADMIN_REQUEST))
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await
 }

@@ -16,7 +16,7 @@ use crate::act::{Act, now_ms, random};
 use crate::audit::{Action, Audit, Event};
 use crate::cluster::{Authority, Shared};
 use crate::failure::{Failure, shown};
-use crate::records::{GrantRecord, Hex};
+use crate::records::{GrantRecord, Hex, Leased, LeasesRecord};
 use crate::registry::Grantee;
 use crate::store::BootTime;
 
@@ -84,6 +84,7 @@ async fn issue(
         wanted: request.lease_seconds,
         receiver: &request.receiver_public_key,
         events: Vec::new(),
+        leases: Vec::new(),
     };
     let mut keys = Vec::new();
     let all = request.services.is_empty();
@@ -101,7 +102,16 @@ async fn issue(
             result: Some(result),
         });
     }
-    record(registry.audit(), lease.events).await?;
+    let leases = LeasesRecord {
+        principal: principal.as_str().to_owned(),
+        proof: proof.clone(),
+        issued_at: call.act.now(),
+        leases: lease.leases,
+    };
+    tokio::try_join!(
+        record(registry.audit(), lease.events),
+        registry.note_leases(&call.act, &leases),
+    )?;
     // A process that was frozen meanwhile may issue from an epoch that drains by now.
     let ago = asked.elapsed().as_secs().saturating_add(1);
     may_issue(&line, ago, authority.timing()).map_err(|_| Failure::Unconfirmed)?;
@@ -175,10 +185,11 @@ struct Lease<'a> {
     wanted: u64,
     receiver: &'a [u8],
     events: Vec<Event>,
+    leases: Vec<Leased>,
 }
 
 impl Lease<'_> {
-    /// One key, sealed. It must not leave before its event is in the audit log.
+    /// One key, sealed. It must not leave before its event is in the audit log and its lease in the store.
     async fn issue(&mut self, grant: &GrantRecord) -> Result<Issue, Failure> {
         let Authority {
             registry,
@@ -226,6 +237,11 @@ impl Lease<'_> {
         let key = UserKey::issue(&service_key, &id, &caveats)?;
         let sealed = seal(self.receiver, INFO_USER_KEY, &key.to_bytes())?;
         self.events.push(self.event(&id));
+        self.leases.push(Leased {
+            id: Hex(id.lease_id),
+            service: service.name.clone(),
+            expires_at: id.expires_at,
+        });
         Ok(Issue::SealedUserKey(sealed))
     }
 

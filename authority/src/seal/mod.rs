@@ -11,6 +11,7 @@ mod input;
 mod key_file;
 mod master;
 mod passphrase;
+mod revocation;
 mod sealer;
 
 pub use error::SealError;
@@ -18,6 +19,7 @@ pub use input::{passphrase_from_file, passphrase_from_standard_input, read_passp
 pub use key_file::KeyFile;
 pub use master::{MasterKey, SealMeta, UnsealMethod, Wrapping};
 pub use passphrase::Passphrase;
+pub(crate) use revocation::revocation_key;
 pub use sealer::Sealer;
 
 use crate::store::Store;

@@ -68,12 +68,14 @@ async fn everything_is_in_it_but_what_is_void_in_a_new_incarnation() {
         "session/a",
         "leader",
         "op/1",
-        "contact/1",
         "join/1",
         "authority/1",
+        "lease/user/alice//1",
+        "revoked/1",
     ] {
         more = more.put(void, "void");
     }
+    more = more.put("contact/1", "kept");
     store.commit(more).await.unwrap();
     // More than a page.
     for first in (0..MAX_PAGE + 100).step_by(MAX_OPERATIONS) {

@@ -52,7 +52,10 @@ async fn an_api_key_that_is_revoked_in_the_middle_of_a_call_gets_nothing() {
         held.push(withhold(&channel, path, Some(&bearer)).await);
     }
     let mut admin = cluster.admin();
-    let request = RevokeApiKeyRequest { id: revoked.id };
+    let request = RevokeApiKeyRequest {
+        id: revoked.id,
+        wait: false,
+    };
     admin.revoke_api_key(request).await.unwrap();
     let request = DisableUserRequest {
         name: "alice".into(),

@@ -80,15 +80,31 @@ impl Cluster {
 
     /// Not started.
     pub(crate) async fn made(unseal: impl FnOnce(&Path) -> InitUnseal) -> Self {
-        Self::made_at(now(), unseal).await
+        Self::made_of(StoreSettings::Embedded, now(), unseal).await
     }
 
     /// The same, some time ago (Unix seconds).
     pub(crate) async fn made_at(now: u64, unseal: impl FnOnce(&Path) -> InitUnseal) -> Self {
+        Self::made_of(StoreSettings::Embedded, now, unseal).await
+    }
+
+    /// Not started, in a store of any kind.
+    pub(crate) async fn made_in(
+        store: StoreSettings,
+        unseal: impl FnOnce(&Path) -> InitUnseal,
+    ) -> Self {
+        Self::made_of(store, now(), unseal).await
+    }
+
+    async fn made_of(
+        store: StoreSettings,
+        now: u64,
+        unseal: impl FnOnce(&Path) -> InitUnseal,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let options = InitOptions {
-            store: StoreSettings::Embedded,
+            store,
             dir: dir.path().join("authority"),
             trust_domain: "example.org".into(),
             listen: "127.0.0.1:0".into(),

@@ -164,7 +164,10 @@ async fn everything() -> Vec<(&'static str, Vec<u8>)> {
         secrets.push(("a user key", key.token_key().expose().to_vec()));
         secrets.push(("a user key's text", key.to_text().as_bytes().to_vec()));
     }
-    let request = RevokeApiKeyRequest { id: listed.id };
+    let request = RevokeApiKeyRequest {
+        id: listed.id,
+        wait: false,
+    };
     cluster.admin().revoke_api_key(request).await.unwrap();
     assert!(cluster.user_keys(&api_key, &[], 0).await.is_err());
     cluster.running.take().unwrap().shutdown().await;

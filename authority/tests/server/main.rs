@@ -12,6 +12,7 @@ mod metrics;
 mod program;
 mod recovery;
 mod restore;
+mod revoking;
 mod rollover;
 mod rotation;
 mod service_keys;

@@ -96,6 +96,16 @@ async fn a_cluster_goes_on_elsewhere_as_another_incarnation() {
     let held = follower.news().await.unwrap();
     let before = follower.open(&held);
     cluster.user_keys(&api_key, &["photos"], 0).await.unwrap();
+    let request = RevokeRequest {
+        revocations: vec![Revocation {
+            kind: RevocationKind::Token.into(),
+            principal: "user/alice".into(),
+            id: vec![1; 16],
+            not_after: 0,
+        }],
+        wait: true,
+    };
+    cluster.admin().revoke(request).await.unwrap();
     let backup = cluster.backup().await;
     cluster.stop().await;
 
@@ -126,6 +136,10 @@ async fn a_cluster_goes_on_elsewhere_as_another_incarnation() {
     let old: Vec<u32> = before.iter().map(|key| key.0).collect();
     assert!(old.iter().all(|epoch| *epoch < report.epoch), "{old:?}");
     assert!(keys.iter().all(|key| key.1 == 1), "a fresh generation");
+    // What was leased and revoked is void with its epoch.
+    assert!(news.revoked_ids.is_empty());
+    assert_eq!(news.revocation_key.len(), 16);
+    assert_ne!(news.revocation_key, held.revocation_key);
     follower.beat(news.position).await.unwrap();
     let user = elsewhere
         .user_keys(&api_key, &["photos"], 0)
@@ -136,6 +150,13 @@ async fn a_cluster_goes_on_elsewhere_as_another_incarnation() {
         .unwrap();
     assert_eq!((user.id().epoch, user.id().generation), (report.epoch, 1));
     assert_eq!(user.caveats().count(), 1);
+    let request = ListLeasesRequest {
+        principal: "user/alice".into(),
+    };
+    let leases = elsewhere.admin().list_leases(request).await.unwrap();
+    let leases = leases.into_inner().leases;
+    assert_eq!(leases.len(), 1);
+    assert_eq!(leases[0].lease_id, user.id().lease_id);
 
     let schedule = elsewhere.schedule("").await;
     let retired = schedule
@@ -193,6 +214,7 @@ async fn what_was_taken_away_since_is_taken_away_again() {
     admin
         .revoke_api_key(RevokeApiKeyRequest {
             id: revoked.id.clone(),
+            wait: false,
         })
         .await
         .unwrap();

@@ -122,6 +122,7 @@ async fn an_api_key_ends_at_once_and_only_its_holder_hears_why() {
     cluster.user_keys(&text, &[], 0).await.unwrap();
     let request = RevokeApiKeyRequest {
         id: listed.id.clone(),
+        wait: false,
     };
     for _ in 0..2 {
         let answer = cluster

@@ -22,10 +22,12 @@ use tokio::{
 };
 
 use super::{Caller, keys::VerificationKeys, refusal::Refusal, through_agent::ThroughAgent};
-use crate::{agent, keys::unix_now, sealing::ReceiverKey};
+use crate::{keys::unix_now, sealing::ReceiverKey};
 
 /// Least time between two refreshes that tokens of unknown epochs ask for.
 const UNKNOWN_EPOCH_GAP: Duration = Duration::from_secs(5);
+/// All revoked ids may be in it: the agent sends no more than a million, of 28 bytes each.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 pub(super) struct InProcess {
@@ -47,7 +49,7 @@ struct Shared {
 impl InProcess {
     pub(super) async fn start(service: &str, socket: &Path) -> Result<Arc<Self>, String> {
         let agent = ThroughAgent::new(socket);
-        let first = fetch(&agent, service).await?;
+        let first = fetch(&agent, service, None).await?;
         let shared = Arc::new(Shared {
             keys: ArcSwap::from_pointee(first),
             cut_off: AtomicBool::new(false),
@@ -186,7 +188,8 @@ async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
             } => {}
         }
         quiet_until = Instant::now() + UNKNOWN_EPOCH_GAP;
-        match fetch(&agent, &service).await {
+        let former = shared.keys.load_full();
+        match fetch(&agent, &service, Some(&former)).await {
             Ok(keys) => {
                 failures = 0;
                 wait = keys.refresh_after;
@@ -208,15 +211,22 @@ async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
     }
 }
 
-async fn fetch(agent: &ThroughAgent, service: &str) -> Result<VerificationKeys, String> {
+async fn fetch(
+    agent: &ThroughAgent,
+    service: &str,
+    former: Option<&VerificationKeys>,
+) -> Result<VerificationKeys, String> {
     let receiver = ReceiverKey::generate().map_err(|error| error.to_string())?;
     let unix = unix_now().ok_or("the clock of this computer stands before 1970")?;
     let asked = (Instant::now(), unix);
     let answer = AgentClient::new(agent.channel.clone())
-        .get_verification_keys(agent::local(GetVerificationKeysRequest {
+        .max_decoding_message_size(LARGEST_ANSWER)
+        // All revoked ids can take longer than a call that the agent answers by itself may: it has the time of any call.
+        .get_verification_keys(GetVerificationKeysRequest {
             receiver_public_key: receiver.public_key(),
-        }))
+            since: former.and_then(|former| former.revoked.position),
+        })
         .await
         .map_err(|status| agent.explain(&status))?;
-    VerificationKeys::read(answer.into_inner(), service, &receiver, asked)
+    VerificationKeys::read(&answer.into_inner(), service, &receiver, asked, former)
 }

@@ -1,19 +1,20 @@
 //! The verification keys of this process, as one answer of the agent gave them.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use cattery_core::{Found, Keyring, Keys, Policy, Revocations, ServiceKey};
+use cattery_core::{Found, Keyring, Keys, Policy, ServiceKey};
 use cattery_locked::Locked;
 use cattery_proto::v1::GetVerificationKeysResponse;
 use tokio::time::Instant;
 
+use super::revoked::Revoked;
 use crate::sealing::{INFO_SERVICE_KEY, ReceiverKey};
 
 pub(super) struct VerificationKeys {
     keyring: Keyring<LockedKey>,
     /// (epoch, generation, not_after) of draining ones, Unix seconds.
     ends: Vec<(u32, u32, u64)>,
-    pub(super) revoked: LeastVersions,
+    pub(super) revoked: Revoked,
     pub(super) policy: Policy,
     /// Past it, nobody can tell any more.
     good_until: Instant,
@@ -31,12 +32,13 @@ impl AsRef<ServiceKey> for LockedKey {
 }
 
 impl VerificationKeys {
-    /// `asked` is when the question left, by both clocks. The error is a line for people.
+    /// `asked` is when the question left, by both clocks, and `former` what it said is held. The error is a line for people.
     pub(super) fn read(
-        answer: GetVerificationKeysResponse,
+        answer: &GetVerificationKeysResponse,
         service: &str,
         receiver: &ReceiverKey,
         asked: (Instant, u64),
+        former: Option<&Self>,
     ) -> Result<Self, String> {
         if answer.service != service {
             return Err(format!(
@@ -65,15 +67,11 @@ impl VerificationKeys {
             }
         }
         let good_for = answer.good_for_seconds.min(LONGEST);
-        let versions = answer.least_versions.into_iter();
+        let former = former.map(|former| &former.revoked);
         Ok(Self {
             keyring,
             ends,
-            revoked: LeastVersions(
-                versions
-                    .map(|least| (least.principal, least.version))
-                    .collect(),
-            ),
+            revoked: Revoked::read(answer, former, asked.1)?,
             policy: Policy {
                 leeway: answer.leeway_seconds,
                 max_lifetime: answer.max_lifetime_seconds,
@@ -114,26 +112,5 @@ impl Keys for KeysAt<'_> {
             return Found::RetiredEpoch;
         }
         self.keys.keyring.find(epoch, generation)
-    }
-}
-
-/// The revocations that an agent tells of.
-pub(super) struct LeastVersions(HashMap<String, u32>);
-
-impl Revocations for LeastVersions {
-    fn least_version(&self, principal: &str) -> u32 {
-        self.0.get(principal).copied().unwrap_or(0)
-    }
-
-    fn lease_revoked(&self, _: &str, _: &[u8; 8]) -> bool {
-        false
-    }
-
-    fn token_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
-        false
-    }
-
-    fn key_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
-        false
     }
 }

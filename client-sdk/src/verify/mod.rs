@@ -9,6 +9,7 @@ mod in_process;
 mod keys;
 mod layer;
 mod refusal;
+mod revoked;
 mod seldom;
 mod through_agent;
 mod verifier;

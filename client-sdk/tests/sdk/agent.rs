@@ -226,6 +226,9 @@ impl AgentService for Served {
             refresh_after_seconds: 60,
             leeway_seconds: 30,
             max_lifetime_seconds: 3600,
+            revocation_key: vec![7; 16],
+            revoked_ids_whole: true,
+            ..Default::default()
         }))
     }
 

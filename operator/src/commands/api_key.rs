@@ -13,6 +13,7 @@ use crate::{
     caveat_text, clock,
     exit::Done,
     plain::plain,
+    reach::{self, Reach},
 };
 
 #[derive(Subcommand)]
@@ -39,13 +40,16 @@ Examples:
         /// The user's name, without `user/`
         user: Option<UserName>,
     },
-    /// End an API key at once
+    /// End an API key at once, and revoke the leases that were fetched with it
     #[command(after_help = "\
 Example:
-  cattery user api-key revoke 0123456789abcdef     the ID that `cattery user api-key list` shows")]
+  cattery user api-key revoke 0123456789abcdef --wait     the ID that `cattery user api-key list` shows")]
     Revoke {
         /// Its ID
         id: String,
+        /// Wait until every live agent refuses what was signed with it
+        #[arg(long)]
+        wait: bool,
     },
 }
 
@@ -64,6 +68,16 @@ struct Created<'a> {
     api_key: &'a str,
     #[serde(flatten)]
     row: &'a Row,
+}
+
+#[derive(Serialize)]
+struct Ended {
+    #[serde(flatten)]
+    row: Row,
+    revoked_lease_count: u64,
+    /// With `--wait`, where there was a lease.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    reach: Option<Reach>,
 }
 
 /// A new API key.
@@ -112,26 +126,43 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 },
             )?;
         }
-        Command::Revoke { id } => {
-            let answer = session
-                .admin
-                .revoke_api_key(v1::RevokeApiKeyRequest { id })
-                .await;
-            let key = answer
-                .map_err(|status| session.refused(&status))?
-                .into_inner()
-                .api_key;
-            let row = Row::from(key.unwrap_or_default());
-            context.out.show(&row, |row| {
-                format!(
-                    "API key {} of user/{} works no more; keys fetched with it live until their lease ends",
-                    plain(&row.id),
-                    plain(&row.user)
-                )
-            })?;
+        Command::Revoke { id, wait } => {
+            let request = v1::RevokeApiKeyRequest { id, wait };
+            let answer = reach::ask(&mut session, async |admin| {
+                admin.revoke_api_key(request.clone()).await
+            })
+            .await?;
+            let reach = match answer.position.filter(|_| wait) {
+                Some(position) => Some(reach::wait(&mut session, position).await?),
+                None => None,
+            };
+            let ended = Ended {
+                reach,
+                row: Row::from(answer.api_key.unwrap_or_default()),
+                revoked_lease_count: answer.leases,
+            };
+            context.out.show(&ended, describe)?;
+            return Ok(reach::done(ended.reach.as_ref()));
         }
     }
     Ok(Done::Well)
+}
+
+fn describe(ended: &Ended) -> String {
+    let (id, user) = (plain(&ended.row.id), plain(&ended.row.user));
+    let leases = match ended.revoked_lease_count {
+        0 => "no lease of it is out".to_owned(),
+        1 => "the lease that was fetched with it is revoked".to_owned(),
+        count => format!("the {count} leases that were fetched with it are revoked"),
+    };
+    let then = match (&ended.reach, ended.revoked_lease_count) {
+        (_, 0) => String::new(),
+        (Some(reach), _) => format!("; {}", reach.sentence()),
+        (None, _) => {
+            ": agents refuse what was signed with it as soon as they hear of it".to_owned()
+        }
+    };
+    format!("API key {id} of user/{user} works no more, and {leases}{then}")
 }
 
 impl Made {

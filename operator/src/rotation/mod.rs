@@ -26,3 +26,4 @@ pub(crate) use explain::list;
 pub(crate) use keys::Keys;
 pub(crate) use run::{Flags, run, schedule};
 pub(crate) use schedule::{Schedule, State};
+pub(crate) use stop::Stop;

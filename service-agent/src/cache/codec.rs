@@ -1,26 +1,49 @@
-//! The cache's body: be64(last contact) || be64(incarnation) || be64(sequence) || be32(n) || n × (be32(epoch) || be32(generation) || state ||
-//! be64(not_after) || key) || be32(m) || m × (be32(version) || length || principal).
+//! The body of one frame: be64(last contact) || be64(incarnation) || be64(sequence) || be64(sequence as of which all but the revoked ids
+//! is) || be32(n) || n × (be32(epoch) || be32(generation) || state || be64(not_after) || key) || be32(m) || m × (be32(version) || length ||
+//! principal) || revocation key (16) || be32(r) || r × (fingerprint (16) || be32(ends_at)).
+//!
+//! It says all that is held, but of the revoked ids only those that the frames before it do not.
 
+use cattery_core::{Fingerprint, RevocationKey};
 use cattery_proto::v1::EpochState;
 use zeroize::Zeroizing;
 
-use crate::keys::{KeyRecord, KeySet, Material};
+use crate::keys::{KeyRecord, KeySet};
 use crate::position::Position;
 
 const KEY_RECORD: usize = 4 + 4 + 1 + 8 + 32;
+const REVOKED_RECORD: usize = 16 + 4;
+
+/// What a frame says.
+pub(super) struct Body {
+    /// Unix seconds.
+    pub(super) contact: u64,
+    pub(super) position: Position,
+    pub(super) as_of: Position,
+    pub(super) keys: Vec<KeyRecord>,
+    pub(super) least_versions: Vec<(String, u32)>,
+    pub(super) revocation_key: RevocationKey,
+    pub(super) revoked: Vec<(Fingerprint, u64)>,
+}
 
 /// The body, in one buffer that never grows, so that no copy of a key stays behind.
-pub(super) fn encode(set: &KeySet, contact: u64) -> Zeroizing<Vec<u8>> {
+pub(super) fn encode(
+    set: &KeySet,
+    revoked: &[(Fingerprint, u64)],
+    contact: u64,
+) -> Zeroizing<Vec<u8>> {
     let names: usize = set
         .least_versions()
         .map(|(name, _)| 4 + 1 + name.len())
         .sum();
-    let size = 8 + 8 + 8 + 4 + set.held().len() * KEY_RECORD + 4 + names;
+    let keys_size = set.held().len() * KEY_RECORD;
+    let size = 8 + 8 + 8 + 8 + 4 + keys_size + 4 + names + 16 + 4 + revoked.len() * REVOKED_RECORD;
     let mut out = Zeroizing::new(Vec::with_capacity(size));
     out.extend(contact.to_be_bytes());
     let position = set.position();
     out.extend(position.incarnation.to_be_bytes());
     out.extend(position.sequence.to_be_bytes());
+    out.extend(set.as_of().sequence.to_be_bytes()); // of the same incarnation
     let keys = || {
         set.held()
             .iter()
@@ -45,6 +68,12 @@ pub(super) fn encode(set: &KeySet, contact: u64) -> Zeroizing<Vec<u8>> {
         out.push(u8::try_from(principal.len()).unwrap_or(u8::MAX)); // a principal has at most 205 bytes
         out.extend(principal.as_bytes());
     }
+    out.extend(set.revoked().key().expose());
+    put_count(&mut out, revoked.len());
+    for (fingerprint, ends_at) in revoked {
+        out.extend(fingerprint.0);
+        out.extend(u32::try_from(*ends_at).unwrap_or(u32::MAX).to_be_bytes()); // the set knows no later end
+    }
     debug_assert_eq!(out.len(), size);
     out
 }
@@ -53,13 +82,17 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend(u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
 }
 
-/// The keys and the last contact (Unix seconds); `None` where the body is not one.
-pub(super) fn decode(body: &[u8]) -> Option<(Material, u64)> {
+/// `None` where the body is not one.
+pub(super) fn decode(body: &[u8]) -> Option<Body> {
     let mut rest = Rest(body);
     let contact = u64::from_be_bytes(rest.take()?);
     let position = Position {
         incarnation: u64::from_be_bytes(rest.take()?),
         sequence: u64::from_be_bytes(rest.take()?),
+    };
+    let as_of = Position {
+        sequence: u64::from_be_bytes(rest.take()?),
+        ..position
     };
     let mut keys = Vec::new();
     for _ in 0..rest.count()? {
@@ -83,12 +116,21 @@ pub(super) fn decode(body: &[u8]) -> Option<(Material, u64)> {
         let principal = str::from_utf8(rest.slice(len.into())?).ok()?;
         least_versions.push((principal.to_owned(), version));
     }
-    let material = Material {
+    let revocation_key = RevocationKey::from_bytes(rest.take()?);
+    let mut revoked = Vec::new();
+    for _ in 0..rest.count()? {
+        let fingerprint = Fingerprint(rest.take()?);
+        revoked.push((fingerprint, u32::from_be_bytes(rest.take()?).into()));
+    }
+    rest.0.is_empty().then_some(Body {
+        contact,
         position,
+        as_of,
         keys,
         least_versions,
-    };
-    rest.0.is_empty().then_some((material, contact))
+        revocation_key,
+        revoked,
+    })
 }
 
 struct Rest<'a>(&'a [u8]);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use cattery_proto::v1;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::Follower;
@@ -42,6 +43,7 @@ impl Follower {
             look: self.agent.look.take(),
             outage_budget_seconds: self.agent.contact.budget().as_secs(),
         };
+        self.keeper.begin();
         let mut stream = Stream::open(way, &first)?;
         self.looked = Some(now);
         let plan = Plan {
@@ -69,14 +71,20 @@ impl Follower {
         loop {
             let wake = self.wake_at(stream, &plan);
             let deadline = stream.beats.deadline();
+            let room = stream.room();
+            let has_to_tell = self.has_to_tell(stream);
             tokio::select! {
                 biased; // an answer that is there counts, however late this process comes to read it
-                answer = stream.next() => self.hear(stream, &mut plan, answer?)?,
+                answer = stream.next() => {
+                    self.hear(stream, &mut plan, answer?)?;
+                    yield_now().await; // much may be there at once, and others want to go on
+                }
                 () = passed(deadline) => return Err(Broken::Silent(stream.beats.patience())),
                 () = agent.look.requested(), if !agent.look.is_requested() => {}
                 Ok(()) = plan.changes.changed() => {
                     plan.renew_at.get_or_insert_with(|| Instant::now() + within(RENEW_WITHIN));
                 }
+                () = room, if has_to_tell => {}
                 () = passed(wake) => {}
             }
             self.do_what_is_due(stream, &mut plan, Instant::now())?;
@@ -96,6 +104,11 @@ impl Follower {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether an acknowledgement waits for room in the connection.
+    fn has_to_tell(&mut self, stream: &Stream) -> bool {
+        stream.beat_due.is_some() && self.acknowledgement.at(Instant::now()) != stream.told
     }
 
     /// When to look, if somebody asks for it: one at a time, and not before the stream is open.
@@ -123,7 +136,8 @@ impl Follower {
         };
         let looks = is_due(self.look_due(stream)) && self.agent.look.take();
         let holds = self.acknowledgement.at(now);
-        if looks || holds != stream.told || beat_due <= now {
+        let acknowledges = holds != stream.told && stream.has_room();
+        if looks || acknowledges || beat_due <= now {
             stream.beat(holds, looks)?;
             stream.beat_due = Some(now + jittered(stream.period));
             if looks {
@@ -152,8 +166,9 @@ impl Follower {
         plan.awaits_whole = false;
         plan.cache_at = None;
         self.settle_look(stream, answer.beat, is_news);
-        if let Some(contact) = stream.beats.contact() {
-            self.keeper.heard(contact, is_news);
+        let contact = stream.beats.contact();
+        if let Some(contact) = contact.filter(|_| !self.keeper.awaits_more()) {
+            self.keeper.heard(contact);
             self.agent.contact.heard(contact);
         }
         if let Some(answered) = answered {
@@ -162,6 +177,7 @@ impl Follower {
             let difference = self.clocks.looked(look);
             self.agent.clock_difference.set(difference);
         }
+        self.keeper.forget(now);
         self.reached();
         stream.period = self.pace.period(answer.beat_after_seconds);
         let last = stream.beats.last().unwrap_or(now.steady);
@@ -171,18 +187,22 @@ impl Follower {
 
     /// Gives whether the news says anything new.
     fn take(&mut self, stream: &Stream, news: v1::ServiceNews) -> Result<bool, Broken> {
-        let taken = match self.keeper.take(&news, &stream.receiver) {
+        let contact = stream.beats.contact();
+        let taken = match self.keeper.take(&news, &stream.receiver, contact) {
             Ok(taken) => taken,
             Err(rejected) => {
                 self.wants_whole |= news.since.is_some();
                 return Err(rejected.into());
             }
         };
+        self.agent.link.learn(news.cluster);
+        let Some(taken) = taken else {
+            return Ok(false);
+        };
         self.wants_whole = false;
         let now = Instant::now();
         self.acknowledgement
             .taken(taken.position, taken.is_news, now);
-        self.agent.link.learn(news.cluster);
         Ok(taken.is_news)
     }
 

@@ -1,13 +1,14 @@
 //! Following the keys: one stream to one authority at a time, and another one when it breaks.
 //!
 //! `conversation.rs` is what happens on a stream, `keeper.rs` what becomes of news; `beats.rs`, `acknowledgement.rs`,
-//! `clocks.rs` and `pace.rs` decide, without a clock of their own.
+//! `clocks.rs`, `forgetting.rs` and `pace.rs` decide, without a clock of their own.
 
 mod acknowledgement;
 mod beats;
 mod broken;
 mod clocks;
 mod conversation;
+mod forgetting;
 mod keeper;
 mod pace;
 mod stream;

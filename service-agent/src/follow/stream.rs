@@ -17,6 +17,8 @@ use crate::position::Position;
 
 /// Beats that wait for the connection. Each one has to be answered soon, so there are never many.
 const MOST_WAITING: usize = 32;
+/// Of those, how many acknowledgements may take: in a storm of news there are more of them than a connection takes at once.
+const MOST_ACKNOWLEDGEMENTS: usize = MOST_WAITING / 2;
 
 /// What an agent says first.
 pub(super) struct First {
@@ -79,6 +81,21 @@ impl Stream {
     /// Sends a beat.
     pub(super) fn beat(&mut self, holds: Option<Position>, look: bool) -> Result<(), Broken> {
         self.send(v1::FollowServiceKeysRequest::default(), holds, look)
+    }
+
+    /// Whether the connection takes an acknowledgement now.
+    pub(super) fn has_room(&self) -> bool {
+        self.requests.capacity() >= MOST_ACKNOWLEDGEMENTS
+    }
+
+    /// Waits until it does.
+    pub(super) fn room(&self) -> impl Future<Output = ()> + use<> {
+        let requests = self.requests.clone();
+        async move {
+            if requests.reserve_many(MOST_ACKNOWLEDGEMENTS).await.is_err() {
+                std::future::pending::<()>().await; // the answers say how a stream ended that takes no more
+            }
+        }
     }
 
     fn send(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cattery_core::Verified;
 use cattery_proto::v1;
+use tokio::task::spawn_blocking;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Result, Status};
 use v1::verify_response::Result as Outcome;
@@ -60,8 +61,8 @@ impl v1::agent_server::Agent for AgentService {
         request: Request<v1::GetVerificationKeysRequest>,
     ) -> Result<Response<v1::GetVerificationKeysResponse>> {
         admit(&request, &self.agent.config.in_process, "in_process")?;
-        let receiver = &request.get_ref().receiver_public_key;
-        self.agent.verification_keys(receiver).map(Response::new)
+        let answer = self.agent.verification_keys(request.get_ref());
+        answer.map(Response::new)
     }
 
     async fn use_once(
@@ -76,7 +77,11 @@ impl v1::agent_server::Agent for AgentService {
         &self,
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>> {
-        Ok(Response::new(self.agent.status(Moment::now())))
+        let agent = Arc::clone(&self.agent);
+        // It looks at every revoked id.
+        let status = spawn_blocking(move || agent.status(Moment::now())).await;
+        let status = status.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(status))
     }
 }
 

@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use cattery_core::{Code, MemorySince, Principal, SingleUse as _, Use, UseRefused};
+use cattery_core::{Code, Fingerprint, MemorySince, Principal, SingleUse as _, Use, UseRefused};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
 use tonic::{Result, Status};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
+use crate::keys::KeySet;
 use crate::verdict::Verdict;
 
 /// How soon an application learns of a rotation or a revocation after the agent does.
 const REFRESH_AFTER_SECONDS: u32 = 5;
 /// What asking may take beyond that, on a busy machine too.
 const REFRESH_MARGIN: Duration = Duration::from_secs(5);
+/// With 28 bytes each they fill half of the largest answer that the SDK takes (64 MiB).
+const MOST_REVOKED_IDS: usize = 1_000_000;
 
 impl Agent {
     /// How long after this agent the last process may hold what it holds; zero where none may verify by itself. One that could
@@ -29,7 +32,7 @@ impl Agent {
     /// The keys, sealed to the peer's key.
     pub(super) fn verification_keys(
         &self,
-        receiver: &[u8],
+        request: &v1::GetVerificationKeysRequest,
     ) -> Result<v1::GetVerificationKeysResponse> {
         let now = Moment::now();
         let unavailable = |verdict: Verdict| Status::unavailable(verdict.code());
@@ -40,7 +43,7 @@ impl Agent {
             let Some(key) = set.expose(held.epoch, held.generation) else {
                 continue;
             };
-            let sealed = seal(receiver, INFO_SERVICE_KEY, key)
+            let sealed = seal(&request.receiver_public_key, INFO_SERVICE_KEY, key)
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
             sealed_keys.push(v1::ServiceKey {
                 epoch: held.epoch,
@@ -54,6 +57,10 @@ impl Agent {
             principal: principal.to_owned(),
             version,
         };
+        let since = request.since.map(Into::into);
+        let since = since.and_then(|since| set.revoked_since(since));
+        let is_whole = since.is_none();
+        let revoked = since.map_or_else(|| all_revoked(set), Ok)?;
         Ok(v1::GetVerificationKeysResponse {
             service: self.service.to_string(),
             keys: sealed_keys,
@@ -62,6 +69,10 @@ impl Agent {
             refresh_after_seconds: REFRESH_AFTER_SECONDS,
             leeway_seconds: self.config.leeway_seconds,
             max_lifetime_seconds: self.config.max_lifetime_seconds,
+            revocation_key: set.revoked().key().expose().to_vec(),
+            revoked_ids: revoked.into_iter().map(revoked_id).collect(),
+            position: Some(set.position().into()),
+            revoked_ids_whole: is_whole,
         })
     }
 
@@ -109,6 +120,25 @@ impl Agent {
             Err(UseRefused::Replayed) => Code::Replayed.as_str(),
             Err(UseRefused::Full) => Code::ReplayFull.as_str(),
         }))
+    }
+}
+
+/// All revoked ids, if they fit into an answer.
+fn all_revoked(set: &KeySet) -> Result<Vec<(Fingerprint, u64)>> {
+    let revoked: Vec<_> = set.revoked().ids().iter().collect();
+    if revoked.len() > MOST_REVOKED_IDS {
+        return Err(Status::resource_exhausted(format!(
+            "this agent holds {} revoked ids, and no more than {MOST_REVOKED_IDS} can be handed to another process: verify through the agent",
+            revoked.len()
+        )));
+    }
+    Ok(revoked)
+}
+
+fn revoked_id((fingerprint, ends_at): (Fingerprint, u64)) -> v1::RevokedId {
+    v1::RevokedId {
+        fingerprint: fingerprint.0.to_vec(),
+        ends_at,
     }
 }
 

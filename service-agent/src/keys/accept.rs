@@ -1,6 +1,6 @@
 //! From an authority's news to a set of keys: everything is checked before anything replaces what is held.
 
-use cattery_core::ServiceName;
+use cattery_core::{Fingerprint, RevocationKey, RevokedIds, ServiceName};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, ReceiverKey};
 use zeroize::Zeroizing;
@@ -8,14 +8,15 @@ use zeroize::Zeroizing;
 use super::held::KeySet;
 use super::record::{KeyRecord, Material};
 use super::rejected::Rejected;
+use super::revoked::Revoked;
 use crate::position::Position;
 use crate::state::Mark;
 
 /// Opens and checks news: all there is, or what changed since a position that the set held is not behind. An authority may
 /// tell again what the agent has taken and not yet acknowledged.
 ///
-/// Nothing comes back: no position and no epoch below those `seen`; within one incarnation, no generation below one that is
-/// held and no version below one that is known to be the least.
+/// Nothing comes back: nothing that is as of below the position that was `seen`, and no epoch below that; within one incarnation, no generation below one that is
+/// held, no version below one that is known to be the least, and no id that was revoked.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -29,10 +30,14 @@ pub(crate) fn accept(
     if news.service != service.as_str() {
         return Err(Rejected::Service(news.service.escape_debug().collect()));
     }
-    let position = news.position.ok_or(Rejected::NoPosition)?.into();
-    if position < seen.position {
+    let position: Position = news.position.ok_or(Rejected::NoPosition)?.into();
+    let as_of = news.as_of.map_or(position, Position::from);
+    if as_of.incarnation != position.incarnation || as_of < position {
+        return Err(Rejected::Ahead { position, as_of });
+    }
+    if as_of < seen.position {
         return Err(Rejected::Older {
-            offered: position,
+            offered: as_of,
             seen: seen.position,
         });
     }
@@ -44,8 +49,10 @@ pub(crate) fn accept(
     let keys = news.keys.iter().map(|key| record(key, receiver, base));
     let set = KeySet::new(&Material {
         position,
+        as_of,
         keys: keys.collect::<Result<_, _>>()?,
         least_versions: least_versions(news, former),
+        revoked: revoked(news, position, former)?,
     })?;
     not_below(&set, seen)?;
     for held in former.into_iter().flat_map(KeySet::held) {
@@ -101,6 +108,37 @@ fn least_versions(news: &v1::ServiceNews, former: Option<&KeySet>) -> Vec<(Strin
     let known = former.into_iter().flat_map(KeySet::least_versions);
     let known = known.map(|(principal, version)| (principal.to_owned(), version));
     told.chain(known).collect()
+}
+
+/// The revoked ids of the news, on top of those that were known.
+fn revoked(
+    news: &v1::ServiceNews,
+    position: Position,
+    former: Option<&KeySet>,
+) -> Result<Revoked, Rejected> {
+    let former = former.map(KeySet::revoked);
+    let key = match (news.revocation_key.as_slice(), former) {
+        ([], Some(former)) if news.since.is_some() => *former.key(),
+        (bytes, _) => {
+            let wrong = |_| Rejected::RevocationKey { len: bytes.len() };
+            RevocationKey::from_bytes(bytes.try_into().map_err(wrong)?)
+        }
+    };
+    if former.is_some_and(|former| *former.key() != key) {
+        return Err(Rejected::OtherRevocationKey);
+    }
+    let added = news.revoked_ids.iter().map(|revoked| {
+        let bytes = revoked.fingerprint.as_slice();
+        let wrong = |_| Rejected::Fingerprint { len: bytes.len() };
+        let fingerprint = bytes.try_into().map_err(wrong)?;
+        Ok((Fingerprint(fingerprint), revoked.ends_at))
+    });
+    let added = added.collect::<Result<Vec<_>, Rejected>>()?;
+    Ok(match former {
+        Some(former) if news.since.is_some() => former.and(added, position),
+        Some(former) => Revoked::new(key, former.ids().with(added), position),
+        None => Revoked::new(key, RevokedIds::new().with(added), position),
+    })
 }
 
 fn record(

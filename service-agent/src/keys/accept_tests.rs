@@ -35,6 +35,7 @@ impl Taker {
             position: at(1, sequence),
             service: "photos".into(),
             keys: vec![self.key(epoch, 0)],
+            revocation_key: vec![9; 16],
             ..Default::default()
         }
     }
@@ -97,7 +98,7 @@ fn what_changed_is_added_and_what_is_not_listed_goes() {
     whole.least_versions = vec![least("user/alice", 3), least("user/bob", 1)];
     let former = taker.take(&whole, None).unwrap();
     let mut news = taker.whole(5, 3);
-    news.since = at(1, 4);
+    (news.since, news.revocation_key) = (at(1, 4), vec![]);
     news.keys.push(held(2, 0));
     news.least_versions = vec![least("user/bob", 2)];
     let set = taker.take(&news, Some(&former)).unwrap();
@@ -154,7 +155,7 @@ fn what_was_taken_may_be_told_again() {
     let mut taker = Taker::new();
     let first = taker.take(&taker.whole(4, 1), None).unwrap();
     let mut news = taker.whole(5, 2);
-    news.since = at(1, 4);
+    (news.since, news.revocation_key) = (at(1, 4), vec![]);
     news.keys.push(held(1, 0));
     let second = taker.take(&news, Some(&first)).unwrap();
     taker.seen = second.mark();
@@ -261,4 +262,114 @@ fn what_was_revoked_does_not_come_back_within_an_incarnation() {
     assert_eq!(next.least_version("user/alice"), 7);
     let restored = taker.take(&offer(2, 6, at(2, 0)), Some(&held)).unwrap();
     assert_eq!(restored.least_version("user/alice"), 6);
+}
+
+fn revoked(byte: u8) -> v1::RevokedId {
+    v1::RevokedId {
+        fingerprint: vec![byte; 16],
+        ends_at: 90,
+    }
+}
+
+/// What is revoked in a set, by the first byte.
+fn ids(set: &KeySet) -> Vec<u8> {
+    let mut ids: Vec<_> = set.revoked().ids().iter().map(|(id, _)| id.0[0]).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn revoked_ids_add_up_within_an_incarnation() {
+    let taker = Taker::new();
+    let offer = |byte, position, since: Option<v1::Position>| v1::ServiceNews {
+        position,
+        since,
+        revoked_ids: vec![revoked(byte)],
+        revocation_key: vec![9; if since.is_none() { 16 } else { 0 }],
+        ..taker.whole(0, 1)
+    };
+    let first = taker.take(&offer(1, at(1, 4), None), None).unwrap();
+    let delta = offer(2, at(1, 5), at(1, 4));
+    let second = taker.take(&delta, Some(&first)).unwrap();
+    assert_eq!((ids(&first), ids(&second)), (vec![1], vec![1, 2]));
+    assert!(!second.says_as(&first));
+    let again = taker.take(&delta, Some(&second)).unwrap();
+    assert!(again.says_as(&second));
+    let whole = taker
+        .take(&offer(3, at(1, 6), None), Some(&second))
+        .unwrap();
+    assert_eq!(ids(&whole), [1, 2, 3], "nothing comes back");
+    let since = |set: &KeySet, sequence| {
+        let position = at(1, sequence).unwrap().into();
+        set.revoked_since(position).map(|ids| ids.len())
+    };
+    assert_eq!(since(&second, 4), Some(1));
+    assert_eq!((since(&second, 5), since(&second, 6)), (Some(0), None));
+    assert_eq!((since(&whole, 5), since(&whole, 6)), (None, Some(0)));
+    let mut restored = offer(4, at(2, 0), None);
+    restored.revocation_key = vec![8; 16];
+    let restored = taker.take(&restored, Some(&whole)).unwrap();
+    assert_eq!(ids(&restored), [4]);
+}
+
+#[test]
+fn damaged_revocations_are_refused() {
+    let taker = Taker::new();
+    let former = taker.take(&taker.whole(4, 1), None).unwrap();
+    let refused = |change: fn(&mut v1::ServiceNews)| {
+        let mut news = taker.whole(5, 1);
+        news.revoked_ids = vec![revoked(1)];
+        change(&mut news);
+        taker.refused(&news, Some(&former)).to_string()
+    };
+    let key = refused(|news| news.revocation_key.clear());
+    assert_eq!(key, "the revocation key has 0 bytes, and not 16");
+    let key = refused(|news| news.revocation_key.push(0));
+    assert_eq!(key, "the revocation key has 17 bytes, and not 16");
+    let key = refused(|news| (news.since, news.revocation_key) = (at(1, 4), vec![9; 15]));
+    assert_eq!(key, "the revocation key has 15 bytes, and not 16");
+    let other = refused(|news| news.revocation_key[0] = 0);
+    assert!(
+        other.contains("not the one that this agent holds"),
+        "{other}"
+    );
+    let id = refused(|news| _ = news.revoked_ids[0].fingerprint.pop());
+    assert_eq!(
+        id,
+        "a revoked id has a fingerprint of 15 bytes, and not of 16"
+    );
+}
+
+#[test]
+fn keys_are_as_of_a_place_that_ids_may_be_behind() {
+    let mut taker = Taker::new();
+    let key = taker.whole(0, 3);
+    let part = |position, as_of, since| v1::ServiceNews {
+        position,
+        as_of,
+        since,
+        more: true,
+        revoked_ids: vec![revoked(1)],
+        ..key.clone()
+    };
+    let first = taker.take(&part(at(1, 2), at(1, 9), None), None).unwrap();
+    assert_eq!(first.position().sequence, 2);
+    assert_eq!(first.mark().position.sequence, 9);
+    // An agent that has seen all of that takes parts that go less far, and nothing from an authority that is behind.
+    taker.seen = first.mark();
+    let next = part(at(1, 5), at(1, 9), at(1, 2));
+    let next = taker.take(&next, Some(&first)).unwrap();
+    assert_eq!(next.position().sequence, 5);
+    let behind = part(at(1, 5), at(1, 8), at(1, 2));
+    assert!(matches!(
+        taker.refused(&behind, Some(&first)),
+        Rejected::Older { .. }
+    ));
+    for (position, as_of) in [(at(1, 5), at(1, 4)), (at(1, 5), at(2, 9))] {
+        let wrong = part(position, as_of, at(1, 2));
+        assert!(matches!(
+            taker.refused(&wrong, Some(&first)),
+            Rejected::Ahead { .. }
+        ));
+    }
 }

@@ -1,13 +1,17 @@
 //! A whole set of keys in locked memory. It never changes: another one takes its place.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use cattery_core::{Found, Keyring, Keys, Principal, Revocations, ServiceKey};
+use cattery_core::{
+    Fingerprint, Found, Keyring, Keys, Principal, RevocableId, Revocations, ServiceKey,
+};
 use cattery_locked::Locked;
 use cattery_proto::v1::EpochState;
 
 use super::record::Material;
 use super::rejected::Rejected;
+use super::revoked::Revoked;
 use crate::position::Position;
 use crate::state::Mark;
 
@@ -30,12 +34,15 @@ pub(crate) struct Held {
     pub(crate) not_after: u64,
 }
 
-/// The keys of every live epoch, and the least versions of principals.
+/// The keys of every live epoch, and what is revoked: the least versions of principals, and ids. A clone shares it all.
+#[derive(Clone)]
 pub(crate) struct KeySet {
     position: Position,
-    ring: Keyring<Page>,
-    held: Vec<Held>,
-    least_versions: HashMap<String, u32>,
+    as_of: Position,
+    ring: Arc<Keyring<Page>>,
+    held: Arc<[Held]>,
+    least_versions: Arc<HashMap<String, u32>>,
+    revoked: Revoked,
 }
 
 impl KeySet {
@@ -82,9 +89,11 @@ impl KeySet {
         }
         Ok(Self {
             position: material.position,
-            ring,
-            held,
-            least_versions,
+            as_of: material.as_of,
+            ring: Arc::new(ring),
+            held: held.into(),
+            least_versions: Arc::new(least_versions),
+            revoked: material.revoked.clone(),
         })
     }
 
@@ -93,10 +102,15 @@ impl KeySet {
         self.position
     }
 
+    /// All but the revoked ids is as of there: those may come in parts.
+    pub(crate) fn as_of(&self) -> Position {
+        self.as_of
+    }
+
     /// How new the set is.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
-            position: self.position,
+            position: self.as_of,
             epoch: self.held.last().map_or(0, |held| held.epoch),
         }
     }
@@ -111,9 +125,44 @@ impl KeySet {
         of_epoch.map(|held| held.generation).max()
     }
 
-    /// Whether another set says the same: which keys there are, and which versions are revoked.
-    pub(crate) fn says_as(&self, other: &Self) -> bool {
-        self.held == other.held && self.least_versions == other.least_versions
+    /// Whether the set that this one followed says the same: which keys there are, and what is revoked.
+    pub(crate) fn says_as(&self, former: &Self) -> bool {
+        self.held == former.held
+            && self.least_versions == former.least_versions
+            && self.revoked.ids().is_same(former.revoked.ids())
+    }
+
+    /// What is revoked by its id.
+    pub(crate) fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// The set as one that came as a whole, after it came in parts.
+    pub(crate) fn whole(self) -> Self {
+        Self {
+            revoked: self.revoked.whole(self.position),
+            ..self
+        }
+    }
+
+    /// The ids that were revoked after this position; `None` where that is not known, or ahead of this set.
+    pub(crate) fn revoked_since(&self, position: Position) -> Option<Vec<(Fingerprint, u64)>> {
+        let is_behind = position <= self.position;
+        is_behind.then(|| self.revoked.since(position)).flatten()
+    }
+
+    /// The set without most of the revoked ids that have ended at `now` (Unix seconds); `None` where that is the same.
+    pub(crate) fn without_ended(&self, now: u64) -> Option<Self> {
+        let revoked = self.revoked.without_ended(now)?;
+        Some(Self {
+            revoked,
+            ..self.clone()
+        })
+    }
+
+    fn revokes(&self, principal: &str, id: &RevocableId) -> bool {
+        let ids = self.revoked.ids();
+        ids.revokes(self.revoked.key(), principal, id)
     }
 
     /// The bytes of one of them. Secret.
@@ -144,14 +193,14 @@ impl Revocations for KeySet {
     fn least_version(&self, principal: &str) -> u32 {
         self.least_versions.get(principal).copied().unwrap_or(0)
     }
-    fn lease_revoked(&self, _: &str, _: &[u8; 8]) -> bool {
-        false
+    fn lease_revoked(&self, principal: &str, lease_id: &[u8; 8]) -> bool {
+        self.revokes(principal, &RevocableId::Lease(*lease_id))
     }
-    fn token_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
-        false
+    fn token_revoked(&self, principal: &str, token_id: &[u8; 16]) -> bool {
+        self.revokes(principal, &RevocableId::Token(*token_id))
     }
-    fn key_revoked(&self, _: &str, _: &[u8; 16]) -> bool {
-        false
+    fn key_revoked(&self, principal: &str, revocation_id: &[u8; 16]) -> bool {
+        self.revokes(principal, &RevocableId::HandedOut(*revocation_id))
     }
 }
 
@@ -189,6 +238,7 @@ impl KeysAt<'_> {
 
 #[cfg(test)]
 mod tests {
+    use cattery_core::{RevocationKey, RevokedIds};
     use zeroize::Zeroizing;
 
     use super::super::record::KeyRecord;
@@ -212,8 +262,14 @@ mod tests {
     fn set(keys: Vec<KeyRecord>) -> Result<KeySet, Rejected> {
         KeySet::new(&Material {
             position: POSITION,
+            as_of: POSITION,
             keys,
             least_versions: vec![("user/alice".into(), 3)],
+            revoked: Revoked::new(
+                RevocationKey::from_bytes([1; 16]),
+                RevokedIds::new(),
+                POSITION,
+            ),
         })
     }
 

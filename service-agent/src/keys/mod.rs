@@ -4,8 +4,10 @@ mod accept;
 mod held;
 mod record;
 mod rejected;
+mod revoked;
 
 pub(crate) use accept::{accept, not_below};
 pub(crate) use held::{Held, KeySet};
 pub(crate) use record::{KeyRecord, Material};
 pub(crate) use rejected::Rejected;
+pub(crate) use revoked::Revoked;

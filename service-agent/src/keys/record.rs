@@ -3,6 +3,7 @@
 use cattery_proto::v1::EpochState;
 use zeroize::Zeroizing;
 
+use super::revoked::Revoked;
 use crate::position::Position;
 
 /// One service key, not yet locked.
@@ -18,7 +19,10 @@ pub(crate) struct KeyRecord {
 /// All that a set is made of.
 pub(crate) struct Material {
     pub(crate) position: Position,
+    /// All but the revoked ids is as of there: not below `position`.
+    pub(crate) as_of: Position,
     pub(crate) keys: Vec<KeyRecord>,
     /// Principals and the least version of theirs that is accepted.
     pub(crate) least_versions: Vec<(String, u32)>,
+    pub(crate) revoked: Revoked,
 }

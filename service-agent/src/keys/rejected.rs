@@ -12,6 +12,14 @@ pub(crate) enum Rejected {
     /// It is another service's.
     #[error("the keys are those of service `{0}`, not of this one")]
     Service(String),
+    /// It goes further than what it is as of.
+    #[error("it goes to {position}, and is as of {as_of}, which is not that far")]
+    Ahead {
+        /// How far it goes.
+        position: Position,
+        /// As of when it is.
+        as_of: Position,
+    },
     /// Nobody says how new it is.
     #[error("there is no position in it")]
     NoPosition,
@@ -59,6 +67,21 @@ pub(crate) enum Rejected {
     /// A revocation for no principal.
     #[error("a revocation names no principal: {0}")]
     Principal(NameError),
+    /// What ids are fingerprinted with has another length.
+    #[error("the revocation key has {len} bytes, and not 16")]
+    RevocationKey {
+        /// Its length.
+        len: usize,
+    },
+    /// What is held was fingerprinted with another one.
+    #[error("the revocation key is not the one that this agent holds, and yet the incarnation is")]
+    OtherRevocationKey,
+    /// A fingerprint of another length.
+    #[error("a revoked id has a fingerprint of {len} bytes, and not of 16")]
+    Fingerprint {
+        /// Its length.
+        len: usize,
+    },
     /// Something between what is held and what is told is missing.
     #[error("it is what changed after {since}, and this agent holds {}", Held(*.held))]
     Gap {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cattery_core::{KeyId, RootKey, UserKey};
+use cattery_core::{KeyId, RevocableId, RevocationKey, RootKey, UserKey};
 use cattery_proto::v1;
 use cattery_sdk::portable::{JoinToken, Portable};
 use cattery_sdk::sealing::{INFO_USER_KEY, seal};
@@ -27,6 +27,7 @@ use crate::streams;
 use crate::town::now;
 
 pub(crate) const SERVICE: &str = "photos";
+pub(crate) const REVOCATION_KEY: [u8; 16] = [9; 16];
 const AGENT_ID: &str = "0a0b";
 
 /// What the authority says from now on.
@@ -35,6 +36,15 @@ pub(crate) struct Script {
     pub(crate) incarnation: u64,
     pub(crate) sequence: u64,
     pub(crate) least_versions: Vec<(&'static str, u32)>,
+    /// Each with the sequence at which it was revoked.
+    pub(crate) revoked: Vec<(u64, v1::RevokedId)>,
+    /// How many of them go into one news.
+    pub(crate) part: usize,
+    /// What has more behind it is not followed by that.
+    pub(crate) holds_parts: bool,
+    /// News that was sent.
+    pub(crate) news: u32,
+    pub(crate) revocation_key: Vec<u8>,
     pub(crate) beat_after_seconds: u32,
     /// How far its clock is ahead.
     pub(crate) ahead_seconds: i64,
@@ -115,6 +125,11 @@ impl Script {
             incarnation: 1,
             sequence: 1,
             least_versions: vec![("user/mallory", 1)],
+            revoked: Vec::new(),
+            part: 10_000,
+            holds_parts: false,
+            news: 0,
+            revocation_key: REVOCATION_KEY.to_vec(),
             beat_after_seconds: 1,
             ahead_seconds: 0,
             deltas: false,
@@ -137,6 +152,19 @@ impl Script {
             recovers_nobody: false,
             requests: 0,
         }
+    }
+}
+
+impl Script {
+    /// Revokes an id of this principal at the next position.
+    pub(crate) fn revoke(&mut self, principal: &str, id: &RevocableId) {
+        self.sequence += 1;
+        let key = RevocationKey::from_bytes(REVOCATION_KEY);
+        let revoked = v1::RevokedId {
+            fingerprint: key.fingerprint(principal, id).0.to_vec(),
+            ends_at: now() + 3_600,
+        };
+        self.revoked.push((self.sequence, revoked));
     }
 }
 

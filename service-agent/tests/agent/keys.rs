@@ -83,6 +83,7 @@ async fn peers_that_are_named_verify_for_themselves() {
     let receiver = ReceiverKey::generate().unwrap();
     let request = v1::GetVerificationKeysRequest {
         receiver_public_key: receiver.public_key(),
+        since: None,
     };
     let answer = town
         .client()

@@ -13,5 +13,6 @@ mod metrics;
 mod minting;
 mod outage;
 mod program;
+mod revoked;
 mod streams;
 mod town;

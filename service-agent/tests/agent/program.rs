@@ -62,6 +62,8 @@ async fn it_runs_until_it_is_asked_to_end_and_logs_no_secret() {
         said.contains("epoch          1 (active), generation 0"),
         "{said}"
     );
+    let revoked = "revoked        0 ids, digest 0000000000000000\n";
+    assert!(said.contains(revoked), "{said}");
 
     let id = i32::try_from(child.id().unwrap()).unwrap();
     let pid = rustix::process::Pid::from_raw(id).unwrap();

@@ -18,6 +18,8 @@ struct Listener {
     /// What it holds, as far as this stream knows, and the epochs of that.
     told: Option<v1::Position>,
     epochs: Vec<u32>,
+    /// Whether there is more to tell already.
+    more: bool,
 }
 
 /// Counts an open stream.
@@ -49,9 +51,12 @@ pub(crate) async fn converse(
         receiver: Vec::new(),
         told: None,
         epochs: Vec::new(),
+        more: false,
     };
     loop {
+        let has_more = listener.more && !shared.script.lock().unwrap().holds_parts;
         let beat = tokio::select! {
+            () = std::future::ready(()), if has_more => None,
             beat = beats.message() => match beat {
                 Ok(Some(beat)) => Some(beat),
                 Ok(None) | Err(_) => return,
@@ -102,7 +107,8 @@ impl Listener {
         if self.beat == 0 {
             return None;
         }
-        let is_new = self.told != Some(position(script));
+        let is_held = self.more && script.holds_parts;
+        let is_new = self.told != Some(position(script)) && !is_held;
         let news = is_new.then(|| self.news(shared, script));
         (is_beat || is_new).then(|| v1::FollowServiceKeysResponse {
             beat: self.beat,
@@ -118,7 +124,7 @@ impl Listener {
                 sequence,
                 ..position(script)
             }),
-            None => self.told.filter(|_| script.deltas),
+            None => self.told.filter(|_| script.deltas || self.more),
         };
         let keys = script.epochs.iter().map(|(epoch, state, not_after)| {
             let key = root(*epoch).service_key(&SERVICE.parse().unwrap(), 0);
@@ -137,15 +143,34 @@ impl Listener {
             principal: (*principal).into(),
             version: *version,
         };
+        let known = since.map_or(0, |since| since.sequence);
+        let revoked = script.revoked.iter().filter(|(at, _)| *at > known);
+        let part: Vec<_> = revoked.clone().take(script.part).cloned().collect();
+        self.more = revoked.count() > part.len();
+        let told = v1::Position {
+            sequence: match part.last() {
+                Some((at, _)) if self.more => *at,
+                _ => script.sequence,
+            },
+            ..position(script)
+        };
         let news = v1::ServiceNews {
             since,
-            position: Some(position(script)),
+            position: Some(told),
+            as_of: Some(position(script)),
             service: SERVICE.into(),
             cluster: since.is_none().then(|| shared.cluster()),
             keys: keys.collect(),
             least_versions: script.least_versions.iter().map(least_version).collect(),
+            revocation_key: match since {
+                Some(_) => Vec::new(),
+                None => script.revocation_key.clone(),
+            },
+            revoked_ids: part.into_iter().map(|(_, revoked)| revoked).collect(),
+            more: self.more,
         };
-        self.told = Some(position(script));
+        script.news += 1;
+        self.told = Some(told);
         self.epochs = script.epochs.iter().map(|(epoch, ..)| *epoch).collect();
         news
     }

@@ -14,6 +14,7 @@ mod quorum;
 mod readme;
 mod restart;
 mod restore;
+mod revoked;
 mod rollover;
 mod rotation;
 mod sealed;

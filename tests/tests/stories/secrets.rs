@@ -233,6 +233,7 @@ fn service_key(town: &Town) -> Result<Vec<u8>> {
         let receiver = ReceiverKey::generate()?;
         let request = GetVerificationKeysRequest {
             receiver_public_key: receiver.public_key(),
+            ..Default::default()
         };
         let mut agent = api::agent(&town.agent.socket)?;
         let keys = agent

@@ -1,8 +1,14 @@
 use std::sync::Arc;
 
+use cattery_core::epoch::Timing;
+
 use super::*;
-use crate::records::{DeviceKeys, DeviceState, Hex, Subject};
+use crate::act::Act;
+use crate::records::{
+    DeviceKeys, DeviceState, Hex, Leased, RevocableIdRecord, RevokedEntry, Subject,
+};
 use crate::registry::testkit::{NOW, registry};
+use crate::registry::{Revocation, Revoking};
 use crate::store::{Store, list_all};
 
 fn token(number: u8) -> JoinTokenRecord {
@@ -144,4 +150,88 @@ async fn more_than_fits_into_a_transaction_goes_at_once() {
     assert_eq!(registry.sweep(NOW + DAY, None).await.unwrap(), 100);
     assert_eq!(registry.sweep(NOW + DAY, None).await.unwrap(), 0);
     assert!(keys(&store).await.is_empty());
+}
+
+fn leases(principal: &str, count: u8, now: u64, length: u64) -> LeasesRecord {
+    let lease = |number| Leased {
+        id: Hex([number; 8]),
+        service: format!("service-{number}"),
+        expires_at: now + length,
+    };
+    LeasesRecord {
+        principal: principal.into(),
+        proof: "api-key/1".into(),
+        issued_at: now,
+        leases: (0..count).map(lease).collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_year_of_issuing_and_revoking_leaves_no_more_than_a_few_days_of_it() {
+    const TIMING: Timing = crate::timing::timing(Duration::from_secs(30));
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, store) = registry(&dir).await;
+    let how = Revoking {
+        timing: &TIMING,
+        wait: false,
+        proof: None,
+    };
+    let mut most = 0;
+    for day in 0..365 {
+        let mut act = Act::new(String::new(), "operator/root".into());
+        act.time_ms = (NOW + day * DAY) * 1000;
+        let issued = leases("user/alice", 250, act.now(), 3600);
+        registry.note_leases(&act, &issued).await.unwrap();
+        let revoked = issued.leases.iter().map(|lease| Revocation {
+            principal: "user/alice".parse().unwrap(),
+            id: RevocableIdRecord::Lease(lease.id),
+            not_after: None,
+        });
+        let revoked: Vec<_> = revoked.collect();
+        registry.revoke_ids(&act, &revoked, how).await.unwrap();
+        registry.sweep(act.now(), None).await.unwrap();
+        // What each transaction leaves for the log's sake goes with the next one.
+        most = most.max(keys(&store).await.len());
+    }
+    // A record of each kind a day, for two days, and those of the log.
+    assert!(most <= 4 + 3, "{most} records");
+    registry.sweep(NOW + 367 * DAY, None).await.unwrap();
+    let left = [key::LEASES, key::REVOKED].map(|prefix| list_all(&*store, prefix));
+    for left in left {
+        assert!(left.await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn leases_and_what_revoked_them_go_when_the_last_of_them_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, store) = registry(&dir).await;
+    let mut issued = leases("user/alice", 2, NOW, 60);
+    issued.leases[0].expires_at = NOW + DAY;
+    let entry = |ends_at| RevokedEntry {
+        principal: "user/alice".into(),
+        id: RevocableIdRecord::Token(Hex([1; 16])),
+        ends_at,
+    };
+    let revoked = RevokedRecord {
+        changed: 7,
+        entries: vec![entry(NOW + 2 * DAY), entry(NOW)],
+    };
+    let put = Transaction::new()
+        .save(
+            &key::leases("user/alice", NOW * 1000, &Hex([1; 8])),
+            &issued,
+        )
+        .save(&key::revoked(7), &revoked);
+    store.commit(put).await.unwrap();
+    for (after, left) in [
+        (0, 2),
+        (2 * DAY - 1, 2),
+        (2 * DAY, 1),
+        (3 * DAY - 1, 1),
+        (3 * DAY, 0),
+    ] {
+        registry.sweep(NOW + after, None).await.unwrap();
+        assert_eq!(keys(&store).await.len(), left, "after {after} s");
+    }
 }

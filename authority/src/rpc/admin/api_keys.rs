@@ -4,7 +4,8 @@ use cattery_proto::v1;
 use cattery_sdk::portable::ApiKey;
 use cattery_sdk::sealing::{INFO_API_KEY, seal};
 
-use super::{caveats, length, portable, user_name};
+use super::revocations::position;
+use super::{caveats, leases, length, portable, user_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
@@ -74,8 +75,11 @@ pub(super) async fn revoke(
     request: v1::RevokeApiKeyRequest,
 ) -> Result<v1::RevokeApiKeyResponse, Failure> {
     let key = decide(|| authority.registry.revoke_api_key(&act, &request.id)).await?;
+    let ended = leases::revoke_of(authority, &act, &key, request.wait).await?;
     Ok(v1::RevokeApiKeyResponse {
         api_key: Some(shape(key, ApiKeyState::Revoked)),
+        leases: u64::try_from(ended.leases).unwrap_or(u64::MAX),
+        position: ended.changed.map(|changed| position(authority, changed)),
     })
 }
 

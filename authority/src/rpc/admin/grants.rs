@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-use cattery_core::Principal;
 use cattery_proto::v1;
 
-use super::{caveats, length, service_name};
+use super::{caveats, length, principal, service_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
@@ -64,11 +63,6 @@ pub(super) async fn remove(
     let service = service_name(&request.service)?;
     decide(|| authority.registry.remove_grant(&act, &principal, &service)).await?;
     Ok(v1::RemoveGrantResponse {})
-}
-
-fn principal(name: &str) -> Result<Principal, Failure> {
-    name.parse()
-        .map_err(|error| Failure::name("principal", name, error))
 }
 
 impl From<GrantRecord> for v1::Grant {

@@ -6,7 +6,9 @@ mod backup;
 mod cas;
 mod caveats;
 mod grants;
+mod leases;
 mod operators;
+mod revocations;
 mod schedule;
 mod services;
 mod status;
@@ -14,7 +16,7 @@ mod users;
 
 use std::time::Duration;
 
-use cattery_core::{ServiceName, UserName};
+use cattery_core::{Principal, ServiceName, UserName};
 use cattery_proto::v1::admin_server::Admin;
 use cattery_proto::v1::*;
 use cattery_sdk::portable::Portable;
@@ -66,6 +68,9 @@ admin! {
     create_api_key: CreateApiKeyRequest -> CreateApiKeyResponse = api_keys::create;
     list_api_keys: ListApiKeysRequest -> ListApiKeysResponse = api_keys::list;
     revoke_api_key: RevokeApiKeyRequest -> RevokeApiKeyResponse = api_keys::revoke;
+    revoke: RevokeRequest -> RevokeResponse = revocations::revoke;
+    get_reach: GetReachRequest -> GetReachResponse = revocations::reach;
+    list_leases: ListLeasesRequest -> ListLeasesResponse = leases::list;
     add_grant: AddGrantRequest -> AddGrantResponse = grants::add;
     list_grants: ListGrantsRequest -> ListGrantsResponse = grants::list;
     remove_grant: RemoveGrantRequest -> RemoveGrantResponse = grants::remove;
@@ -85,6 +90,11 @@ fn service_name(name: &str) -> Result<ServiceName, Failure> {
 fn user_name(name: &str) -> Result<UserName, Failure> {
     name.parse()
         .map_err(|error| Failure::name("user name", name, error))
+}
+
+fn principal(name: &str) -> Result<Principal, Failure> {
+    name.parse()
+        .map_err(|error| Failure::name("principal", name, error))
 }
 
 /// A length that a request gives, 0 standing for the default.

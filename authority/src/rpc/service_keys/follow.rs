@@ -97,10 +97,7 @@ impl Follow {
             device: device.clone(),
             beat: first.beat,
             holds: holds.unwrap_or_default(),
-            told: holds.map(|position| Told {
-                position,
-                keys: None,
-            }),
+            told: holds.map(Told::held),
             receiver: first.receiver_public_key,
             outage_budget: first.outage_budget_seconds,
             version: first.version.chars().take(GREATEST_VERSION).collect(),
@@ -147,7 +144,10 @@ impl Follow {
         let mut heard = Instant::now();
         loop {
             let silent = heard + Duration::from_secs(self.beat_after().into()) * MISSED;
+            let has_more = self.told.as_ref().is_some_and(Told::is_part);
+            // In this order, so that nobody is taken for gone whose beats wait while they are told a great deal.
             let why = tokio::select! {
+                biased;
                 beat = beats.message() => match beat? {
                     Some(beat) => {
                         heard = Instant::now();
@@ -159,6 +159,7 @@ impl Follow {
                     Ok(()) => Why::News,
                     Err(_) => return Err(self.call.leave()),
                 },
+                () = std::future::ready(()), if has_more => Why::News,
                 () = sleep_until(silent) => return Ok(()),
             };
             let answer = self.answer_in_turn(why).await;
@@ -238,6 +239,10 @@ impl Follow {
         )
         .await?;
         if why == Why::News && tidings.is_none() {
+            // Somebody may wait by now for what the agent confirmed before.
+            if self.owes(&news, service) {
+                self.note(&act, &news, service).await?;
+            }
             return Ok(None);
         }
         self.note(&act, &news, service).await?;
@@ -263,6 +268,17 @@ impl Follow {
         Ok(())
     }
 
+    /// Whether the agent confirmed something that has to be stored.
+    fn owes(&self, news: &News, service: &ServiceNews) -> bool {
+        let incarnation = news.position.incarnation;
+        let stored = self
+            .contact
+            .as_ref()
+            .map_or(0, |contact| contact.record.acknowledged_in(incarnation));
+        let holds = self.holds.sequence_in(incarnation);
+        news.is_worth_noting(service, stored, holds)
+    }
+
     /// What the store has to know of the agent before it is told anything.
     async fn note(&mut self, act: &Act, news: &News, service: &ServiceNews) -> Result<(), Failure> {
         let before = self.contact.as_ref();
@@ -277,7 +293,8 @@ impl Follow {
             at: act.now(),
             position: news.position,
         });
-        let acknowledged = known.map_or(0, |known| known.acknowledged_in(incarnation));
+        let noted = known.map_or(0, |known| known.acknowledged_in(incarnation));
+        let acknowledged = noted.max(self.holds.sequence_in(incarnation));
         let record = ContactRecord {
             agent: self.device.id.clone(),
             service: self.service.as_str().to_owned(),
@@ -286,7 +303,10 @@ impl Follow {
             outage_budget: self.outage_budget,
             incarnation,
             told: contact.position.sequence,
-            acknowledged: acknowledged.max(self.holds.sequence_in(incarnation)),
+            acknowledged: match self.owes(news, service) {
+                true => acknowledged,
+                false => noted,
+            },
             handed_out: names(incarnation, &live_keys(&news.epochs, &service.generations)),
             version: self.version.clone(),
         };
@@ -295,6 +315,7 @@ impl Follow {
         }
         let record = ContactRecord {
             told: news.position.sequence,
+            acknowledged,
             ..record
         };
         let told = registry::Told {
@@ -304,12 +325,12 @@ impl Follow {
                 service.revision,
             ),
         };
-        let noted = self
+        let stored = self
             .authority
             .registry
             .note_contact(act, &self.agent, before, record, told)
             .await?;
-        self.contact = Some(noted);
+        self.contact = Some(stored);
         Ok(())
     }
 

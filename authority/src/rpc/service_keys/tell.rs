@@ -5,6 +5,7 @@ use cattery_core::epoch::{Line, Position};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
 
+use crate::act::now_ms;
 use crate::cluster::Authority;
 use crate::failure::Failure;
 use crate::news::{News, ServiceNews};
@@ -12,9 +13,28 @@ use crate::news::{News, ServiceNews};
 /// What an agent was told: all up to a place, these keys among it.
 #[derive(Clone)]
 pub(super) struct Told {
+    /// What it holds once it has it.
     pub(super) position: Position,
+    /// All but the revoked ids it was told up to there. These come in pieces.
+    as_of: Position,
     /// By epoch and generation. `None`: those of that place, whichever they were.
-    pub(super) keys: Option<Vec<(u32, u32)>>,
+    keys: Option<Vec<(u32, u32)>>,
+}
+
+impl Told {
+    /// Of an agent that says what it holds.
+    pub(super) fn held(position: Position) -> Self {
+        Self {
+            position,
+            as_of: position,
+            keys: None,
+        }
+    }
+
+    /// Whether there is more to tell at once.
+    pub(super) fn is_part(&self) -> bool {
+        self.position < self.as_of
+    }
 }
 
 /// What is new.
@@ -64,13 +84,27 @@ pub(super) async fn tidings(
     receiver: &[u8],
 ) -> Result<Option<Tidings>, Failure> {
     let told = told.filter(|told| told.position.incarnation == news.position.incarnation);
-    let since = told.map_or(0, |told| told.position.sequence);
+    let since = told.map_or(0, |told| told.as_of.sequence);
     let keys_changed = news.keys_changed_since(service, since);
     let cluster_changed = told.is_none() || news.cluster_changed_since(since);
     let least_versions = news.least_versions_since(since);
-    if told.is_some() && !keys_changed && !cluster_changed && least_versions.is_empty() {
+    let held = told.map_or(0, |told| told.position.sequence);
+    let revoked = news.revoked.since(held, now_ms() / 1000);
+    if let Some(told) = told
+        && !told.is_part()
+        && !keys_changed
+        && !cluster_changed
+        && least_versions.is_empty()
+        && revoked.told.is_empty()
+        && !news.is_awaited_after(held)
+    {
         return Ok(None);
     }
+    let as_of = news.position;
+    let place = Position {
+        sequence: revoked.more_after.unwrap_or(as_of.sequence),
+        ..as_of
+    };
     let mut keys = live_keys(&news.epochs, &service.generations);
     let numbers: Vec<_> = keys.iter().map(|key| (key.epoch, key.generation)).collect();
     for key in &mut keys {
@@ -90,7 +124,7 @@ pub(super) async fn tidings(
     }
     let message = v1::ServiceNews {
         since: told.map(|told| position(told.position)),
-        position: Some(position(news.position)),
+        position: Some(position(place)),
         service: name.as_str().to_owned(),
         cluster: cluster_changed.then(|| authority.describe(news)),
         keys,
@@ -101,11 +135,26 @@ pub(super) async fn tidings(
                 version: least.version,
             })
             .collect(),
+        revocation_key: match told {
+            Some(_) => Vec::new(),
+            None => authority.bulletin.revocation_key().expose().to_vec(),
+        },
+        revoked_ids: revoked
+            .told
+            .iter()
+            .map(|told| v1::RevokedId {
+                fingerprint: told.fingerprint.0.to_vec(),
+                ends_at: told.ends_at,
+            })
+            .collect(),
+        more: revoked.more_after.is_some(),
+        as_of: Some(position(as_of)),
     };
     Ok(Some(Tidings {
         message,
         told: Told {
-            position: news.position,
+            position: place,
+            as_of,
             keys: Some(numbers),
         },
     }))

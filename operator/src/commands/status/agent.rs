@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cattery_proto::v1;
 use serde::Serialize;
 
-use crate::{agent, clock, plain::plain, rotation::State};
+use crate::{agent, clock, out::counted, plain::plain, rotation::State};
 
 /// An agent.
 #[derive(Serialize)]
@@ -23,6 +23,9 @@ pub(super) struct Agent {
     clock_difference_ms: i64,
     single_use_entries: u64,
     single_use_capacity: u64,
+    revoked_id_count: u64,
+    /// Agents that know the same say the same.
+    revoked_ids_digest: String,
     version: String,
 }
 
@@ -64,6 +67,8 @@ impl Agent {
             clock_difference_ms: status.clock_difference_ms,
             single_use_entries: status.single_use_entries,
             single_use_capacity: status.single_use_capacity,
+            revoked_id_count: status.revoked_ids,
+            revoked_ids_digest: hex::encode(status.revoked_ids_digest),
             version: status.version,
         }
     }
@@ -83,7 +88,7 @@ impl Agent {
         let mut text = format!(
             "Agent      {id} of {service}, version {version}, at {socket}\n\
              \x20          {ready}; holds epochs {epochs}; its certificate ends {certificate}\n\
-             \x20          last heard from an authority: {contact}; can go on without one for {left} of {budget}\n",
+             \x20          last heard from an authority: {contact}; can go on without one for {left} of {budget}; knows {revoked}\n",
             id = plain(&self.agent_id),
             service = plain(&self.service),
             version = plain(&self.version),
@@ -103,6 +108,7 @@ impl Agent {
                 || "never".to_owned(),
                 |seconds| format!("{} ago", clock::span(seconds))
             ),
+            revoked = counted(self.revoked_id_count, "revoked id"),
             left = clock::span(self.outage_budget_left_seconds),
             budget = clock::span(self.outage_budget_seconds),
         );

@@ -174,7 +174,7 @@ impl Hand {
         let (id, _) = take(&mut self.dice, &mut self.api_keys);
         let thing = Thing::ApiKey(id.clone());
         lock(&self.known).begin_revoking(&thing);
-        let request = RevokeApiKeyRequest { id };
+        let request = RevokeApiKeyRequest { id, wait: false };
         let answer = self.operator.admin.revoke_api_key(request).await;
         self.end(&thing, answer)
     }

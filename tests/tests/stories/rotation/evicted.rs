@@ -124,6 +124,7 @@ fn leaked_keys(agent: &Agent) -> Result<Vec<Leaked>> {
         let receiver = ReceiverKey::generate()?;
         let request = GetVerificationKeysRequest {
             receiver_public_key: receiver.public_key(),
+            ..Default::default()
         };
         let mut agent = api::agent(&agent.socket)?;
         let mut keys = agent

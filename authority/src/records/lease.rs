@@ -1,0 +1,36 @@
+use serde::{Deserialize, Serialize};
+
+use super::Hex;
+
+/// `lease/PRINCIPAL//TIME-ID`: user keys that were issued in one call. It is written before they leave, and rests on what the principal proved
+/// who they are with: so whoever reads these records after that was revoked finds every lease that was ever issued with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeasesRecord {
+    /// `user/NAME` or `service/NAME`.
+    pub principal: String,
+    /// `api-key/ID` or `agent/ID`.
+    pub proof: String,
+    /// When they were issued.
+    pub issued_at: u64,
+    /// One for each service.
+    pub leases: Vec<Leased>,
+}
+
+/// One lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leased {
+    /// Its id.
+    pub id: Hex<8>,
+    /// The service that the key is for.
+    pub service: String,
+    /// When it ends.
+    pub expires_at: u64,
+}
+
+impl LeasesRecord {
+    /// When the last one ends.
+    pub fn ends_at(&self) -> u64 {
+        let ends = self.leases.iter().map(|lease| lease.expires_at);
+        ends.max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,161 @@
+//! The leases of a principal, and taking back those of an API key.
+
+use std::collections::{HashMap, HashSet};
+
+use cattery_core::{Fingerprint, Principal, UserName};
+use cattery_proto::v1;
+
+use super::principal;
+use crate::act::Act;
+use crate::cluster::Authority;
+use crate::failure::Failure;
+use crate::records::{ApiKeyRecord, Leased, LeasesRecord, RevocableIdRecord};
+use crate::registry::{MOST_REVOKED, Revocation, Revoking, decide};
+
+/// Most leases in one answer.
+const MOST_SHOWN: usize = 10_000;
+
+/// What was revoked of an API key.
+pub(super) struct Ended {
+    /// Leases that it left.
+    pub(super) leases: usize,
+    /// The last change that revoked one of them, in the feed.
+    pub(super) changed: Option<u64>,
+}
+
+pub(super) async fn list(
+    authority: &Authority,
+    act: Act,
+    request: v1::ListLeasesRequest,
+) -> Result<v1::ListLeasesResponse, Failure> {
+    let principal = principal(&request.principal)?;
+    let registry = &authority.registry;
+    registry.expect_known_principal(&principal).await?;
+    let now = act.now();
+    let records = registry.leases_of(principal.as_str()).await?;
+    let mut leases: Vec<(&LeasesRecord, &Leased)> = out(&records, |lease| lease.expires_at > now)
+        .rev()
+        .take(MOST_SHOWN + 1)
+        .collect();
+    let more = leases.len() > MOST_SHOWN;
+    leases.truncate(MOST_SHOWN);
+    let revoked = Revoked::find(authority, &principal, &leases).await?;
+    let leases = leases.into_iter().map(|(record, lease)| v1::Lease {
+        lease_id: lease.id.0.to_vec(),
+        service: lease.service.clone(),
+        proof: record.proof.clone(),
+        issued_at: record.issued_at,
+        expires_at: lease.expires_at,
+        revoked: revoked.by(lease).is_some(),
+    });
+    Ok(v1::ListLeasesResponse {
+        leases: leases.collect(),
+        more,
+        server_time: now,
+    })
+}
+
+/// Revokes what is out of the leases of an API key that was revoked before: nothing is issued with it any more. Whatever was done already is
+/// not done again, so this can be called until it succeeds.
+pub(super) async fn revoke_of(
+    authority: &Authority,
+    act: &Act,
+    api_key: &ApiKeyRecord,
+    wait: bool,
+) -> Result<Ended, Failure> {
+    let registry = &authority.registry;
+    let user: UserName = api_key
+        .user
+        .parse()
+        .map_err(|_| Failure::Broken("a stored user name is none"))?;
+    let principal = Principal::user(&user);
+    let proof = format!("api-key/{}", api_key.id);
+    let mut records = registry.leases_of(principal.as_str()).await?;
+    records.retain(|record| record.proof == proof);
+    let timing = authority.timing();
+    // An agent whose clock is behind accepts for so long.
+    let forgiven = timing.leeway.saturating_mul(2);
+    let leases: Vec<_> = out(&records, |lease| {
+        lease.expires_at.saturating_add(forgiven) > act.now()
+    })
+    .collect();
+    let revoked = Revoked::find(authority, &principal, &leases).await?;
+    let left = leases
+        .iter()
+        .filter(|(_, lease)| revoked.by(lease).is_none())
+        .map(|(_, lease)| Revocation {
+            principal: principal.clone(),
+            id: RevocableIdRecord::Lease(lease.id),
+            not_after: Some(lease.expires_at),
+        });
+    let left: Vec<Revocation> = left.collect();
+    let how = Revoking {
+        timing,
+        wait,
+        proof: Some(&proof),
+    };
+    let mut changed = revoked.last();
+    for some in left.chunks(MOST_REVOKED) {
+        changed = Some(decide(|| registry.revoke_ids(act, some, how)).await?);
+    }
+    if let Some(changed) = changed.filter(|_| wait) {
+        decide(|| registry.await_change(act, changed)).await?;
+    }
+    Ok(Ended {
+        leases: leases.len(),
+        changed,
+    })
+}
+
+/// Each lease of these that may still be out, with the call that it came of.
+fn out(
+    records: &[LeasesRecord],
+    is_out: impl Fn(&Leased) -> bool,
+) -> impl DoubleEndedIterator<Item = (&LeasesRecord, &Leased)> {
+    records
+        .iter()
+        .flat_map(|record| record.leases.iter().map(move |lease| (record, lease)))
+        .filter(move |(_, lease)| is_out(lease))
+}
+
+/// Which leases of a principal are revoked by their ids, and by which change.
+struct Revoked<'a> {
+    authority: &'a Authority,
+    principal: &'a Principal,
+    changes: HashMap<Fingerprint, u64>,
+}
+
+impl<'a> Revoked<'a> {
+    async fn find(
+        authority: &'a Authority,
+        principal: &'a Principal,
+        leases: &[(&LeasesRecord, &Leased)],
+    ) -> Result<Self, Failure> {
+        let mut found = Self {
+            authority,
+            principal,
+            changes: HashMap::new(),
+        };
+        let wanted: HashSet<Fingerprint> = leases
+            .iter()
+            .map(|(_, lease)| found.fingerprint(lease))
+            .collect();
+        found.changes = authority.bulletin.fresh().await?.revoked.among(&wanted);
+        Ok(found)
+    }
+
+    fn by(&self, lease: &Leased) -> Option<u64> {
+        self.changes.get(&self.fingerprint(lease)).copied()
+    }
+
+    /// The last of the changes.
+    fn last(&self) -> Option<u64> {
+        self.changes.values().copied().max()
+    }
+
+    fn fingerprint(&self, lease: &Leased) -> Fingerprint {
+        let id = RevocableIdRecord::Lease(lease.id).into();
+        let key = self.authority.bulletin.revocation_key();
+        key.fingerprint(self.principal.as_str(), &id)
+    }
+}
