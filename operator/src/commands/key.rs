@@ -5,8 +5,8 @@ use cattery_core::{Caveat, ServiceName, UserKey};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::Context;
-use crate::{caveat_text, clock, exit::Done, input, user_keys};
+use super::{Context, handed_out};
+use crate::{caveat_text, clock, exit::Done, home::HandedOut, input, user_keys};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -20,12 +20,20 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)
-  cattery --home reader login < reader.key")]
+  cattery --home reader login < reader.key
+  (umask 077; cattery key export photos |
+     cattery key attenuate --caveat path=/app --caveat until=2026-01-31T12:00:00Z --revocable 'bob, contractor' > bob.key)")]
     Attenuate {
         /// A condition, like path=/albums; any number of them (`cattery mint --help` lists them)
-        #[arg(long, value_name = "CAVEAT", required = true)]
+        #[arg(long, value_name = "CAVEAT", required_unless_present = "revocable")]
         caveat: Vec<Caveat<'static>>,
+        /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
+        #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
+        revocable: Option<String>,
     },
+    /// List what was handed out from here with --revocable, and has not ended
+    #[command(after_help = "Example:\n  cattery key handed-out")]
+    HandedOut,
 }
 
 #[derive(Serialize)]
@@ -42,7 +50,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
         Command::Export { service } => {
             user_keys::key_for(&context.home()?, &service, clock::now()).await?
         }
-        Command::Attenuate { caveat } => narrower(&caveat)?,
+        Command::Attenuate { caveat, revocable } => narrower(caveat, revocable, context)?,
+        Command::HandedOut => return handed_out::list(context),
     };
     let id = key.id();
     let text = key.to_text();
@@ -60,15 +69,40 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
     Ok(Done::Well)
 }
 
-fn narrower(caveats: &[Caveat<'static>]) -> anyhow::Result<UserKey> {
+fn narrower(
+    mut caveats: Vec<Caveat<'static>>,
+    revocable: Option<String>,
+    context: &Context,
+) -> anyhow::Result<UserKey> {
     let text = input::read_text("a user key (catkey1_…)")?;
     if text.starts_with("cat1_") {
         bail!("this is a token: narrow it with `cattery token attenuate`");
     }
     let mut key =
         UserKey::parse_text(&text).context("this is no user key (catkey1_…), or not all of one")?;
-    for caveat in caveats {
+    let revocable = match revocable {
+        Some(whom) => {
+            let (condition, id) = handed_out::condition()?;
+            caveats.push(condition);
+            Some((whom, id))
+        }
+        None => None,
+    };
+    for caveat in &caveats {
         key.narrow(caveat).context("the key cannot be narrowed")?;
+    }
+    if let Some((whom, id)) = revocable {
+        let of = key.id();
+        let handed_out = HandedOut {
+            id: hex::encode(id),
+            kind: "key".to_owned(),
+            whom,
+            service: of.service.to_owned(),
+            principal: of.principal.to_owned(),
+            handed_out_at: clock::now(),
+            expires_at: of.expires_at,
+        };
+        handed_out::note(&context.home()?, handed_out)?;
     }
     Ok(key)
 }

@@ -8,6 +8,7 @@ pub(crate) mod ca;
 pub(crate) mod completions;
 pub(crate) mod epoch;
 pub(crate) mod grant;
+pub(crate) mod handed_out;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;

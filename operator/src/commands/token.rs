@@ -1,13 +1,16 @@
 //! `cattery token`: narrow a token that one holds, with no key.
 
 use anyhow::{Context as _, bail};
-use cattery_core::{Caveat, attenuate_token};
+use cattery_core::{
+    Caveat, Scratch, attenuate_token,
+    inspect::{self, Inspected},
+};
 use clap::Subcommand;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::Context;
-use crate::{exit::Done, input};
+use super::{Context, handed_out};
+use crate::{clock, exit::Done, home::HandedOut, input};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -17,8 +20,11 @@ Example:
   cattery mint photos | cattery token attenuate --caveat method=GET --caveat path=/albums")]
     Attenuate {
         /// A condition, like path=/albums; any number of them (`cattery mint --help` lists them)
-        #[arg(long, value_name = "CAVEAT", required = true)]
+        #[arg(long, value_name = "CAVEAT", required_unless_present = "revocable")]
         caveat: Vec<Caveat<'static>>,
+        /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
+        #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
+        revocable: Option<String>,
     },
 }
 
@@ -29,15 +35,29 @@ struct Shown<'a> {
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let Command::Attenuate { caveat } = command;
+    let Command::Attenuate {
+        mut caveat,
+        revocable,
+    } = command;
     let mut token = input::read_text("a token (cat1_…)")?;
     if token.starts_with("catkey1_") {
         bail!("this is a user key: narrow it with `cattery key attenuate`");
     }
+    let revocable = match revocable {
+        Some(whom) => {
+            let (condition, id) = handed_out::condition()?;
+            caveat.push(condition);
+            Some((whom, id))
+        }
+        None => None,
+    };
     for caveat in &caveat {
         let mut narrower = Zeroizing::new(String::new());
         attenuate_token(&token, caveat, &mut narrower).context("the token cannot be narrowed")?;
         token = narrower;
+    }
+    if let Some((whom, id)) = revocable {
+        handed_out::note(&context.home()?, describe(&token, whom, id)?)?;
     }
     let shown = Shown {
         token: &token,
@@ -45,4 +65,24 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     };
     context.out.show(&shown, |shown| shown.token.to_owned())?;
     Ok(Done::Well)
+}
+
+fn describe(token: &str, whom: String, id: [u8; 16]) -> anyhow::Result<HandedOut> {
+    let mut scratch = Scratch::new();
+    let Inspected::Token(token) = inspect::parse(token, &mut scratch)? else {
+        bail!("only a token can be handed out so");
+    };
+    let of = token.unverified_key_id();
+    let payload = token
+        .unverified_payload()
+        .context("the token's payload cannot be read, so no service takes it")?;
+    Ok(HandedOut {
+        id: hex::encode(id),
+        kind: "token".to_owned(),
+        whom,
+        service: of.service.to_owned(),
+        principal: of.principal.to_owned(),
+        handed_out_at: clock::now(),
+        expires_at: payload.not_after,
+    })
 }

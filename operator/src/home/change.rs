@@ -5,8 +5,8 @@ use cattery_core::ServiceName;
 use serde::Serialize;
 
 use super::{
-    AGENT, AgentFile, ENROLLING, EnrollingFile, Home, LeaseFile, OPERATOR, OperatorFile, USER,
-    UserFile, files, lease_name, secret,
+    AGENT, AgentFile, ENROLLING, EnrollingFile, HANDED_OUT, HandedOut, Home, LeaseFile, OPERATOR,
+    OperatorFile, USER, UserFile, files, lease_name, secret,
 };
 
 /// The right to change what is kept in a home, until it is dropped.
@@ -50,6 +50,11 @@ impl<'h> Change<'h> {
     /// Keeps which agent to ask.
     pub(crate) fn keep_agent(&self, file: &AgentFile) -> anyhow::Result<()> {
         self.write(Path::new(AGENT), file)
+    }
+
+    /// Keeps what was handed out.
+    pub(crate) fn keep_handed_out(&self, all: &[HandedOut]) -> anyhow::Result<()> {
+        self.write(Path::new(HANDED_OUT), &all)
     }
 
     /// Keeps the key for a service.

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use change::Change;
 pub(crate) use profile::{
-    AgentFile, ClusterFile, EnrollingFile, LeaseFile, OperatorFile, UserFile,
+    AgentFile, ClusterFile, EnrollingFile, HandedOut, LeaseFile, OperatorFile, UserFile,
 };
 pub(crate) use secret::Secret;
 
@@ -26,6 +26,7 @@ const OPERATOR: &str = "operator.json";
 const ENROLLING: &str = "enrolling.json";
 const USER: &str = "user.json";
 const AGENT: &str = "agent.json";
+const HANDED_OUT: &str = "handed-out.json";
 const KEYS: &str = "keys";
 
 /// One person's credentials and keys. Made, 0700, when something is first kept in it.
@@ -111,6 +112,11 @@ impl Home {
     /// Which agent to ask, unless a command names one.
     pub(crate) fn agent(&self) -> anyhow::Result<Option<AgentFile>> {
         self.read(Path::new(AGENT))
+    }
+
+    /// What was handed out and can be revoked alone.
+    pub(crate) fn handed_out(&self) -> anyhow::Result<Vec<HandedOut>> {
+        Ok(self.read(Path::new(HANDED_OUT))?.unwrap_or_default())
     }
 
     /// The key for a service.

@@ -66,6 +66,26 @@ pub(crate) struct UserFile {
     pub(crate) cluster: ClusterFile,
 }
 
+/// One of `handed-out.json`: something that was handed out and can be revoked alone. Not a secret.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HandedOut {
+    /// Of its condition `revocation`, lower-case hex.
+    pub(crate) id: String,
+    /// `key` or `token`.
+    pub(crate) kind: String,
+    /// Who it is for, in the words of whoever handed it out.
+    pub(crate) whom: String,
+    /// The service that it is good for.
+    pub(crate) service: String,
+    /// Who it speaks for.
+    pub(crate) principal: String,
+    /// When it was handed out, Unix seconds.
+    pub(crate) handed_out_at: u64,
+    /// When it ends, Unix seconds.
+    pub(crate) expires_at: u64,
+}
+
 /// `agent.json`: the agent that `verify` and `status` ask.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

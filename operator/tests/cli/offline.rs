@@ -208,3 +208,51 @@ fn a_live_key_suffices_where_it_cannot_be_renewed() {
     std::fs::write(&file, lease.to_string()).unwrap();
     assert_eq!(cattery.run(&["mint", "photos"], "").code, Some(0));
 }
+
+#[test]
+fn what_is_handed_out_revocably_is_noted_with_whom_it_is_for() {
+    let cattery = Cattery::new();
+    cattery.ok(&["login"], &key(3_600).to_text());
+    let text = cattery.ok(&["key", "export", "photos"], "");
+    let args = ["--caveat", "path=/app", "--revocable", " bob, contractor "];
+    let handed = cattery.run(&[&["key", "attenuate"], &args[..]].concat(), &text);
+    assert_eq!(handed.code, Some(0), "{handed:?}");
+    let token = cattery.ok(&["mint", "photos"], "");
+    let lone = ["token", "attenuate", "--revocable", "carol\u{1b}[2J"];
+    let narrow = cattery.ok(&lone, &token);
+    assert!(
+        verify(&narrow, "GET", "/").is_ok(),
+        "nothing is revoked here"
+    );
+
+    let listed = cattery.json(&["key", "handed-out"], "");
+    let of = |row: usize, name: &str| listed[row][name].as_str().unwrap().to_owned();
+    assert_eq!(
+        (of(0, "whom"), of(0, "kind")),
+        ("bob, contractor".into(), "key".into())
+    );
+    assert_eq!(
+        (of(1, "kind"), of(1, "principal")),
+        ("token".into(), "user/alice".into())
+    );
+    assert!(listed[1]["expires_at"].as_u64() < listed[0]["expires_at"].as_u64());
+    let take_back = format!(
+        "cattery revoke --principal user/alice --handed-out {}",
+        of(0, "id")
+    );
+    assert_eq!(of(0, "take_back"), take_back);
+    assert!(handed.err.contains(&take_back), "{handed:?}");
+    let inspected = cattery.ok(&["inspect"], &handed.out);
+    let condition = format!("the hand-out {} has not been revoked", of(0, "id"));
+    assert!(inspected.contains(&condition), "{inspected}");
+    let table = cattery.ok(&["key", "handed-out"], "");
+    assert!(
+        table.contains("bob, contractor") && !table.contains('\u{1b}'),
+        "{table}"
+    );
+
+    let line = cattery.fails(64, &["key", "attenuate", "--revocable", " "], &text);
+    assert!(line.contains("who it is for"), "{line}");
+    let line = cattery.fails(64, &["key", "attenuate"], &text);
+    assert!(line.contains("--caveat"), "{line}");
+}

@@ -71,6 +71,7 @@ fn every_command_has_an_example() {
         "mint",
         "key export",
         "key attenuate",
+        "key handed-out",
         "lease list",
         "lease revoke",
         "revoke",

@@ -180,6 +180,61 @@ fn each_thing_is_taken_back_alone() -> Result<()> {
     place.refused(&mine)
 }
 
+/// alice hands one app's paths to a contractor, asking nobody, and takes that back alone.
+#[test]
+fn a_contractor_gets_one_apps_paths_and_loses_them_alone() -> Result<()> {
+    let place = Place::new()?;
+    let (alice, bob) = (&place.alice, Cli::new(place.pair.folder.path(), "bob"));
+    let key = alice.ok(&["key", "export", "photos"], "")?;
+    let narrowing = ["--caveat", "path=/app", "--caveat", "method=GET"];
+    let narrow = |whom| {
+        let args = [
+            &["key", "attenuate"],
+            &narrowing[..],
+            &["--revocable", whom],
+        ]
+        .concat();
+        alice.ok(&args, &key)
+    };
+    let (bobs, carols) = (narrow("bob, contractor")?, narrow("carol")?);
+    bob.ok(&["login"], &bobs)?;
+    let agent = &place.agents[0];
+    let status =
+        |method, path, token: &str| anyhow::Ok(agent.forward_auth_of(method, path, token)?.status);
+    let token = bob.ok(&["mint", "photos"], "")?;
+    ensure!(status("GET", "/app/1", &token)? == 200);
+    ensure!(status("GET", "/albums/7", &token)? == 403 && status("POST", "/app/1", &token)? == 403);
+    // What he adds only narrows it further.
+    let wider = bob.ok(
+        &[
+            "mint",
+            "photos",
+            "--caveat",
+            "path=/",
+            "--caveat",
+            "method=POST,GET",
+        ],
+        "",
+    )?;
+    ensure!(status("GET", "/albums/7", &wider)? == 403 && status("POST", "/app/1", &wider)? == 403);
+
+    let handed_out = alice.json(&["key", "handed-out"], "")?;
+    ensure!(handed_out[0]["whom"] == "bob, contractor", "{handed_out}");
+    let take_back = handed_out[0]["take_back"].as_str().context("a command")?;
+    let args: Vec<&str> = take_back.split(' ').skip(1).chain(["--wait"]).collect();
+    let said = place.pair.admin.ok(&args, "")?;
+    ensure!(said.contains("all 3 live agents refuse it"), "{said}");
+    place.refused_at("/app/1", &token)?;
+    place.refused_at("/app/1", &bob.ok(&["mint", "photos"], "")?)?;
+    let others = [
+        alice.ok(&["mint", "photos"], "")?,
+        mint(&UserKey::parse_text(&carols)?)?,
+    ];
+    ensure!(status("GET", "/albums/7", &others[0])? == 200);
+    ensure!(status("GET", "/app/1", &others[1])? == 200);
+    Ok(())
+}
+
 #[test]
 fn an_agent_that_has_not_heard_is_named_and_waited_for() -> Result<()> {
     let place = Place::new()?;

@@ -1,0 +1,113 @@
+//! What was handed out with `--revocable`, and for whom: kept in the home, so that it can be taken back alone.
+
+use anyhow::Context as _;
+use cattery_core::Caveat;
+use serde::Serialize;
+
+use super::Context;
+use crate::{
+    clock,
+    exit::Done,
+    home::{HandedOut, Home},
+    out,
+    plain::plain,
+};
+
+/// Longest name of whom it is for, bytes.
+const LONGEST: usize = 200;
+
+/// For whom something is handed out.
+///
+/// # Errors
+/// It is empty or too long.
+pub(crate) fn parse_whom(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say who it is for".to_owned()),
+        text if text.len() > LONGEST => Err(format!("at most {LONGEST} bytes")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A fresh condition by which one hand-out can be revoked, and its id.
+///
+/// # Errors
+/// There is no randomness.
+pub(crate) fn condition() -> anyhow::Result<(Caveat<'static>, [u8; 16])> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).context("the operating system gives no random bytes")?;
+    Ok((Caveat::RevocationId { id }, id))
+}
+
+/// Notes it, before anybody has it, and says how to take it back.
+///
+/// # Errors
+/// It cannot be kept.
+pub(crate) fn note(home: &Home, handed_out: HandedOut) -> anyhow::Result<()> {
+    let (whom, take_back) = (plain(&handed_out.whom), take_back(&handed_out));
+    let change = home.change()?;
+    let now = clock::now();
+    let mut all = home.handed_out()?;
+    // There is nothing to take back of what has ended.
+    all.retain(|former| former.expires_at > now);
+    all.push(handed_out);
+    change.keep_handed_out(&all)?;
+    out::note(&format!(
+        "for {whom}; an operator takes it back with `{take_back}`"
+    ));
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    handed_out: &'a HandedOut,
+    /// The command that takes it back.
+    take_back: String,
+}
+
+/// `cattery key handed-out`.
+pub(crate) fn list(context: &Context) -> anyhow::Result<Done> {
+    let now = clock::now();
+    let all = context.home()?.handed_out()?;
+    let rows: Vec<Row<'_>> = all
+        .iter()
+        .filter(|handed_out| handed_out.expires_at > now)
+        .map(|handed_out| Row {
+            handed_out,
+            take_back: take_back(handed_out),
+        })
+        .collect();
+    context.out.list(
+        &rows,
+        [
+            "for",
+            "what",
+            "service",
+            "principal",
+            "handed out",
+            "ends",
+            "id",
+        ],
+        |row| {
+            let one = row.handed_out;
+            [
+                one.whom.clone(),
+                one.kind.clone(),
+                one.service.clone(),
+                one.principal.clone(),
+                clock::cell(one.handed_out_at),
+                clock::cell(one.expires_at),
+                one.id.clone(),
+            ]
+        },
+    )?;
+    Ok(Done::Well)
+}
+
+fn take_back(handed_out: &HandedOut) -> String {
+    format!(
+        "cattery revoke --principal {} --handed-out {}",
+        plain(&handed_out.principal),
+        plain(&handed_out.id)
+    )
+}
