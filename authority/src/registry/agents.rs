@@ -42,6 +42,12 @@ impl Registry {
         is_in_use.then_some(agent).ok_or_else(gone)
     }
 
+    /// An agent that enrolled once, whether it has access or not.
+    pub(crate) async fn known_agent(&self, id: &str) -> Result<Option<AgentRecord>, Failure> {
+        let agent = self.get::<AgentRecord>(&key::agent(id)).await?;
+        Ok(agent.map(|agent| agent.record))
+    }
+
     /// The operator of a certificate, unless they were revoked.
     pub(crate) async fn operator_of(
         &self,

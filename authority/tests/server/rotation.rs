@@ -300,3 +300,45 @@ async fn an_emergency_ends_everything_at_once() {
     let retired = keys.iter().filter(|key| key.retired_at != 0).count();
     assert_eq!(retired, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_evicted_agent_fetched_as_a_client_is_revoked_and_no_others() {
+    let cluster = Cluster::start().await;
+    let (mut mail, first) = agent(&cluster, "mail").await;
+    let leaked = cluster.agent("photos").await;
+    let other = cluster.agent("photos").await;
+    cluster
+        .grant("service/photos", "mail", &[], 0)
+        .await
+        .unwrap();
+    let mut leases = Vec::new();
+    for client in [&leaked, &other, &leaked] {
+        let keys = cluster.client_keys(&client.client, &["mail"]).await;
+        let key = keys.unwrap().remove(0).1.unwrap();
+        leases.push(key.id().lease_id.to_vec());
+    }
+    let request = EvictAgentRequest {
+        agent_id: leaked.identity.device_id.clone(),
+        planned: false,
+    };
+    let answer = cluster.admin().evict_agent(request.clone()).await.unwrap();
+    assert_eq!(answer.into_inner().leases, 2);
+    let request_leases = ListLeasesRequest {
+        principal: "service/photos".into(),
+    };
+    let listed = cluster.admin().list_leases(request_leases).await.unwrap();
+    for lease in listed.into_inner().leases {
+        assert_eq!(lease.revoked, lease.lease_id != leases[1], "{lease:?}");
+    }
+    // Agents of the service that it called hear of both.
+    let mut told = first.revoked_ids.len();
+    while told < 2 {
+        told += mail.news().await.unwrap().revoked_ids.len();
+    }
+    // There is nothing left for a second call to do.
+    refused(
+        cluster.admin().evict_agent(request).await,
+        Code::NotFound,
+        "cattery agent list",
+    );
+}

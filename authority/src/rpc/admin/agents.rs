@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 
+use cattery_core::Principal;
 use cattery_proto::v1;
 
 use super::schedule::named;
-use super::service_name;
+use super::{leases, service_name};
 use crate::act::{Act, now_ms};
 use crate::cluster::Authority;
 use crate::failure::Failure;
@@ -38,12 +39,61 @@ pub(super) async fn evict(
         registry, limits, ..
     } = authority;
     let (id, planned) = (request.agent_id.as_str(), request.planned);
-    let evicted = decide(|| registry.evict_agent(&act, &limits.timing, id, planned)).await?;
+    let evicted = decide(|| registry.evict_agent(&act, &limits.timing, id, planned)).await;
+    let evicted = match evicted {
+        Err(Failure::NotFound(why)) => return evict_rest(authority, &act, id, why).await,
+        other => other?,
+    };
+    let leases = leases_of(authority, &act, id, &evicted.service).await?;
     Ok(v1::EvictAgentResponse {
+        leases: leases.try_into().unwrap_or(u64::MAX),
         agents: named(&evicted.left_behind, &evicted.contacts),
         service: evicted.service,
         generation: evicted.generation,
     })
+}
+
+/// What a former call left of an agent that has no access any more; `why` where that is nothing.
+async fn evict_rest(
+    authority: &Authority,
+    act: &Act,
+    id: &str,
+    why: String,
+) -> Result<v1::EvictAgentResponse, Failure> {
+    let registry = &authority.registry;
+    let Some(agent) = registry.known_agent(id).await? else {
+        return Err(Failure::NotFound(why));
+    };
+    let leases = leases_of(authority, act, id, &agent.service).await?;
+    if leases == 0 {
+        return Err(Failure::NotFound(why));
+    }
+    let service = registry.service(&agent.service).await?.record;
+    Ok(v1::EvictAgentResponse {
+        agents: Vec::new(),
+        generation: service.keys.last,
+        service: service.name,
+        leases: leases.try_into().unwrap_or(u64::MAX),
+    })
+}
+
+/// Revokes what an evicted agent fetched for its service as a client. How much that is.
+async fn leases_of(
+    authority: &Authority,
+    act: &Act,
+    id: &str,
+    service: &str,
+) -> Result<usize, Failure> {
+    let principal = Principal::service(&service_name(service)?);
+    let proof = format!("agent/{id}");
+    let ended = leases::revoke_of(authority, act, &principal, &proof, false).await;
+    let ended = ended.inspect_err(|_| {
+        tracing::error!(
+            agent = id,
+            "the agent has no access any more, but leases that it fetched are left: evict it once more"
+        );
+    })?;
+    Ok(ended.newly)
 }
 
 /// With what is known of each.

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use cattery_core::{Principal, UserName};
 use cattery_proto::v1;
 use cattery_sdk::portable::ApiKey;
 use cattery_sdk::sealing::{INFO_API_KEY, seal};
@@ -75,7 +76,12 @@ pub(super) async fn revoke(
     request: v1::RevokeApiKeyRequest,
 ) -> Result<v1::RevokeApiKeyResponse, Failure> {
     let key = decide(|| authority.registry.revoke_api_key(&act, &request.id)).await?;
-    let ended = leases::revoke_of(authority, &act, &key, request.wait).await?;
+    let user: UserName = key
+        .user
+        .parse()
+        .map_err(|_| Failure::Broken("a stored user name is none"))?;
+    let (principal, proof) = (Principal::user(&user), format!("api-key/{}", key.id));
+    let ended = leases::revoke_of(authority, &act, &principal, &proof, request.wait).await?;
     Ok(v1::RevokeApiKeyResponse {
         api_key: Some(shape(key, ApiKeyState::Revoked)),
         leases: u64::try_from(ended.leases).unwrap_or(u64::MAX),

@@ -1,24 +1,26 @@
-//! The leases of a principal, and taking back those of an API key.
+//! The leases of a principal, and taking back those of one proof: an API key, or an agent.
 
 use std::collections::{HashMap, HashSet};
 
-use cattery_core::{Fingerprint, Principal, UserName};
+use cattery_core::{Fingerprint, Principal};
 use cattery_proto::v1;
 
 use super::principal;
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
-use crate::records::{ApiKeyRecord, Leased, LeasesRecord, RevocableIdRecord};
+use crate::records::{Leased, LeasesRecord, RevocableIdRecord};
 use crate::registry::{MOST_REVOKED, Revocation, Revoking, decide};
 
 /// Most leases in one answer.
 const MOST_SHOWN: usize = 10_000;
 
-/// What was revoked of an API key.
+/// What was revoked of a proof.
 pub(super) struct Ended {
     /// Leases that it left.
     pub(super) leases: usize,
+    /// Those of them that were not revoked before.
+    pub(super) newly: usize,
     /// The last change that revoked one of them, in the feed.
     pub(super) changed: Option<u64>,
 }
@@ -55,21 +57,16 @@ pub(super) async fn list(
     })
 }
 
-/// Revokes what is out of the leases of an API key that was revoked before: nothing is issued with it any more. Whatever was done already is
+/// Revokes what is out of the leases of a proof that was taken back before: nothing is issued on it any more. Whatever was done already is
 /// not done again, so this can be called until it succeeds.
 pub(super) async fn revoke_of(
     authority: &Authority,
     act: &Act,
-    api_key: &ApiKeyRecord,
+    principal: &Principal,
+    proof: &str,
     wait: bool,
 ) -> Result<Ended, Failure> {
     let registry = &authority.registry;
-    let user: UserName = api_key
-        .user
-        .parse()
-        .map_err(|_| Failure::Broken("a stored user name is none"))?;
-    let principal = Principal::user(&user);
-    let proof = format!("api-key/{}", api_key.id);
     let mut records = registry.leases_of(principal.as_str()).await?;
     records.retain(|record| record.proof == proof);
     let timing = authority.timing();
@@ -79,7 +76,7 @@ pub(super) async fn revoke_of(
         lease.expires_at.saturating_add(forgiven) > act.now()
     })
     .collect();
-    let revoked = Revoked::find(authority, &principal, &leases).await?;
+    let revoked = Revoked::find(authority, principal, &leases).await?;
     let left = leases
         .iter()
         .filter(|(_, lease)| revoked.by(lease).is_none())
@@ -92,7 +89,7 @@ pub(super) async fn revoke_of(
     let how = Revoking {
         timing,
         wait,
-        proof: Some(&proof),
+        proof: Some(proof),
     };
     let mut changed = revoked.last();
     for some in left.chunks(MOST_REVOKED) {
@@ -103,6 +100,7 @@ pub(super) async fn revoke_of(
     }
     Ok(Ended {
         leases: leases.len(),
+        newly: left.len(),
         changed,
     })
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use cattery_proto::v1;
 use serde::Serialize;
+use tonic::Code;
 
 use super::{Row, all};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     commands::Context,
     confirm,
     exit::Done,
-    out,
+    out::{self, counted},
     plain::plain,
     rotation::{Behind, agent_lines, heard},
 };
@@ -26,6 +27,8 @@ struct Evicted {
     generation: u32,
     /// Who accepts the old key until they hear of it.
     agents: Vec<Behind>,
+    /// What it fetched for its service as a client.
+    revoked_lease_count: u64,
 }
 
 /// Evicts the agent `id`, once somebody said so.
@@ -46,10 +49,7 @@ pub(super) async fn run(
         )
     })?;
     if agent.is_evicted() {
-        bail!(
-            "agent {} has no access any more: it was evicted before, and nothing was done",
-            plain(&id)
-        );
+        return rest(id, &mut session, context).await;
     }
     let others: Vec<&Row> = rows
         .iter()
@@ -75,8 +75,35 @@ pub(super) async fn run(
         planned,
         generation: answer.generation,
         agents: answer.agents.into_iter().map(Behind::from).collect(),
+        revoked_lease_count: answer.leases,
     };
     context.out.show(&evicted, describe)?;
+    Ok(Done::Well)
+}
+
+/// Of an agent that was evicted before, what that left.
+async fn rest(id: String, session: &mut Session, context: &Context) -> anyhow::Result<Done> {
+    let request = v1::EvictAgentRequest {
+        agent_id: id.clone(),
+        planned: false,
+    };
+    let answer = match session.admin.evict_agent(request).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) if status.code() == Code::NotFound => bail!(
+            "agent {} has no access any more: it was evicted before, and nothing was done",
+            plain(&id)
+        ),
+        Err(status) => return Err(session.refused(&status)),
+    };
+    let left = serde_json::json!({ "agent_id": id, "revoked_lease_count": answer.leases });
+    context.out.show(&left, |_| {
+        format!(
+            "Agent {} was evicted before; {} that it had fetched {} revoked now.",
+            plain(&id),
+            counted(answer.leases, "lease"),
+            if answer.leases == 1 { "is" } else { "are" }
+        )
+    })?;
     Ok(Done::Well)
 }
 
@@ -141,6 +168,12 @@ fn describe(evicted: &Evicted) -> String {
             "Generation {generation} of service/{service} is active, and what was signed before is dead.\n"
         )
     };
+    if evicted.revoked_lease_count > 0 {
+        text += &format!(
+            "{} that it fetched for its service as a client: revoked.\n",
+            counted(evicted.revoked_lease_count, "lease")
+        );
+    }
     if !evicted.agents.is_empty() {
         let count = u32::try_from(evicted.agents.len()).unwrap_or(u32::MAX);
         text += "Until they hear of it, these may accept the old key:\n";
@@ -197,9 +230,11 @@ mod tests {
             planned: true,
             generation: 2,
             agents: Vec::new(),
+            revoked_lease_count: 1,
         };
         let text = describe(&evicted);
         assert!(text.contains("cattery service show photos"), "{text}");
+        assert!(text.contains("1 lease that it fetched"), "{text}");
         evicted.planned = false;
         evicted.agents.push(Behind {
             agent_id: "a\u{1b}".to_owned(),
