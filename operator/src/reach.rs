@@ -101,7 +101,7 @@ pub(crate) async fn wait(session: &mut Session, position: v1::Position) -> anyho
                 return Err(why.context("it is revoked, but how far that has come is not known"));
             }
         };
-        if let Some(reach) = &reach {
+        if let Some(reach) = reach.as_ref().filter(|reach| !reach.is_everywhere()) {
             let text = waiting(reach);
             live.show(&text, &text);
         }
