@@ -108,12 +108,7 @@ async fn revoke_all(
         .filter_map(|id| hex::decode(id).ok())
         .map(|id| What::lease(principal, &id))
         .collect();
-    let position = revoke::revoke(&mut session, &what, wait).await?;
-    let reach = match wait {
-        true => Some(reach::wait(&mut session, position).await?),
-        false => None,
-    };
-    revoke::show(what, position, reach, context)
+    revoke::revoke(&mut session, what, wait, context).await
 }
 
 async fn leases(session: &mut Session, principal: &str) -> anyhow::Result<(Vec<Row>, bool)> {

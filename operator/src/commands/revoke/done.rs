@@ -12,7 +12,7 @@ use crate::{
 
 /// What was revoked, and who refuses it by now.
 #[derive(Serialize)]
-pub(crate) struct Revoked {
+struct Revoked {
     revoked: Vec<What>,
     incarnation: u64,
     sequence: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Revoked {
 }
 
 /// Prints it. Where somebody waited in vain, that is said, and it is no success.
-pub(crate) fn show(
+pub(super) fn show(
     revoked: Vec<What>,
     position: v1::Position,
     reach: Option<Reach>,

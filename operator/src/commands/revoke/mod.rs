@@ -10,8 +10,7 @@ use clap::Args as ClapArgs;
 use super::Context;
 use crate::{authority::Session, exit::Done, input, reach};
 
-pub(crate) use done::show;
-pub(crate) use what::{Hex, What};
+pub(super) use what::{Hex, What};
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
@@ -54,27 +53,29 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         }
     };
     let mut session = Session::open_to_all(&home).await?;
-    let position = revoke(&mut session, &what, args.wait).await?;
-    let reach = match args.wait {
-        true => Some(reach::wait(&mut session, position).await?),
-        false => None,
-    };
-    done::show(what, position, reach, context)
+    revoke(&mut session, what, args.wait, context).await
 }
 
-/// Asks for it. Whatever an authority that failed did, asking the next one changes nothing of it.
+/// Asks for it, waits for the agents if that is wanted, and says what came of it. Whatever an authority that failed did, asking the next
+/// one changes nothing of it.
 ///
 /// # Errors
-/// No authority did it.
-pub(crate) async fn revoke(
+/// No authority did it, or it is not known how far it has come.
+pub(super) async fn revoke(
     session: &mut Session,
-    what: &[What],
+    what: Vec<What>,
     wait: bool,
-) -> anyhow::Result<v1::Position> {
+    context: &Context,
+) -> anyhow::Result<Done> {
     let request = v1::RevokeRequest {
         revocations: what.iter().map(What::request).collect(),
         wait,
     };
     let answer = reach::ask(session, async |admin| admin.revoke(request.clone()).await).await?;
-    Ok(answer.position.unwrap_or_default())
+    let position = answer.position.unwrap_or_default();
+    let reach = match wait {
+        true => Some(reach::wait(session, position).await?),
+        false => None,
+    };
+    done::show(what, position, reach, context)
 }
