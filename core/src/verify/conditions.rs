@@ -9,10 +9,11 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::{Caveat, CaveatFailure, Clock};
+use crate::forward::PRESENTER_KEY;
 use crate::key_tree::{SecretTag, TokenKey};
 use crate::limits::{MAX_TICKET, MIN_TICKET};
 use crate::payload::DischargePayload;
-use crate::request::RequestFacts;
+use crate::request::Given;
 use crate::token::UnverifiedToken;
 
 /// What a caveat that facts and clock cannot decide is met with; its index is its place in its list.
@@ -24,27 +25,32 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         &self,
         token: &UnverifiedToken<'s>,
         first: &SecretTag,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         clock: Clock,
         discharges: &mut Discharges<'_, 's>,
     ) -> Step<Option<(Part, u8)>> {
         let mut once = None;
         let mut binding = None;
-        self.check_caveats(token, facts, clock, &mut |caveat, list, index| {
+        let mut is_for_a_presenter = false;
+        self.check_caveats(token, given, clock, &mut |caveat, list, index| {
             match caveat {
                 Caveat::ThirdParty { principal, ticket } => {
                     let binding = binding.get_or_insert_with(|| first.digest());
                     discharges.find(principal, ticket, binding, |discharge| {
-                        self.check_discharge(discharge, facts, clock).ok()
+                        self.check_discharge(discharge, given, clock).ok()
                     })?;
                 }
                 Caveat::SingleUse { .. } => {
                     once.get_or_insert((list, index));
                 }
+                Caveat::Context { key, .. } => is_for_a_presenter |= key == PRESENTER_KEY,
                 _ => {}
             }
             Ok(())
         })?;
+        if given.presenter.is_some() && !is_for_a_presenter {
+            return Err((Code::CaveatFailed, Reason::NoPresenter));
+        }
         Ok(once)
     }
 
@@ -52,7 +58,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     pub(super) fn check_discharge<'s>(
         &self,
         discharge: &UnverifiedToken<'s>,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         clock: Clock,
     ) -> Step<DischargePayload<'s>> {
         if discharge.key_caveats.len() > 0 {
@@ -77,7 +83,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             }
         }
         self.check_window(payload.not_before, payload.not_after, discharge, clock)?;
-        self.check_caveats(discharge, facts, clock, &mut |caveat, _, _| match caveat {
+        self.check_caveats(discharge, given, clock, &mut |caveat, _, _| match caveat {
             Caveat::ThirdParty { .. } | Caveat::SingleUse { .. } => Err(CaveatFailure::InDischarge),
             _ => Ok(()),
         })?;
@@ -88,7 +94,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     pub(super) fn check_caveats(
         &self,
         token: &UnverifiedToken<'_>,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         clock: Clock,
         special: Special<'_>,
     ) -> Step<()> {
@@ -118,7 +124,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             let caveat = Caveat::parse(encoded)
                 .map_err(|error| failed(None, CaveatFailure::Unreadable(error)))?;
             caveat
-                .holds(facts, clock)
+                .holds(given, clock)
                 .and_then(|()| self.check_revocation(token.key_id.principal, &caveat))
                 .and_then(|()| special(&caveat, list, index))
                 .map_err(|why| failed(Some(caveat.kind()), why))?;

@@ -30,6 +30,7 @@ impl Denied<'_> {
             Reason::Lease(_)
             | Reason::Payload(_)
             | Reason::Caveat { .. }
+            | Reason::NoPresenter
             | Reason::Restarted
             | Reason::Once => true,
         }
@@ -63,6 +64,8 @@ pub enum Reason {
         /// Why.
         why: CaveatFailure,
     },
+    /// Step 7 for a forwarded token: every caveat holds, and none says who may present it.
+    NoPresenter,
     /// Step 8: the memory began empty at a restart that is too recent to tell.
     Restarted,
     /// Step 8: the memory said so.
@@ -163,6 +166,9 @@ impl fmt::Display for Reason {
                 kind: None,
                 why,
             } => write!(f, "{list} caveat {index}: {why}"),
+            Self::NoPresenter => {
+                f.write_str("it is forwarded, and no caveat says who may present it")
+            }
             Self::Restarted => f.write_str("it may have been used before the restart"),
             Self::Once => f.write_str("the memory of single-use tokens refuses it"),
         }

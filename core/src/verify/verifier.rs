@@ -11,7 +11,7 @@ use super::verified::Verified;
 use crate::caveat::Clock;
 use crate::key_tree::TokenKey;
 use crate::limits::{DEFAULT_LEEWAY, DEFAULT_MAX_LIFETIME, ID_LEN};
-use crate::request::RequestFacts;
+use crate::request::{Given, RequestFacts};
 
 /// What a verifier is configured to accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Verifier<'a, K, R, S> {
 pub(super) type Step<T> = Result<T, (Code, Reason)>;
 
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
-    /// Verifies a presentation for a request at `now` (Unix seconds). Nothing is allocated.
+    /// Verifies a caller's own presentation for a request at `now` (Unix seconds). Nothing is allocated.
     ///
     /// # Errors
     /// The first step of SPEC section 5 that fails.
@@ -61,6 +61,35 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         now: u64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Denied<'s>> {
+        let presenter = None;
+        self.verify_given(presentation, Given { facts, presenter }, now, scratch)
+    }
+
+    /// Verifies one that a verified caller, `presenter`, brought along for somebody else (see [`ForwardHeader`](crate::ForwardHeader)).
+    /// It has to have a `context` caveat that names the presenter, or it would be good in anybody's hands; what the policy demands
+    /// of callers' own tokens it need not have.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and `caveat_failed` where there is no such caveat.
+    pub fn verify_forwarded<'s>(
+        &self,
+        presentation: &str,
+        presenter: &str,
+        facts: &RequestFacts<'_>,
+        now: u64,
+        scratch: &'s mut Scratch,
+    ) -> Result<Verified<'s>, Denied<'s>> {
+        let presenter = Some(presenter);
+        self.verify_given(presentation, Given { facts, presenter }, now, scratch)
+    }
+
+    fn verify_given<'s>(
+        &self,
+        presentation: &str,
+        given: Given<'_>,
+        now: u64,
+        scratch: &'s mut Scratch,
+    ) -> Result<Verified<'s>, Denied<'s>> {
         let presented = Presented::read(presentation, scratch).map_err(|(part, error)| Denied {
             code: Code::Malformed,
             reason: Reason::Form(part, error),
@@ -68,7 +97,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             token_id: None,
         })?;
         let mut token_id = None;
-        self.verify_presented(&presented, facts, now, &mut token_id)
+        self.verify_presented(&presented, given, now, &mut token_id)
             .map_err(|(code, reason)| Denied {
                 code,
                 reason,
@@ -80,7 +109,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     fn verify_presented<'s>(
         &self,
         presented: &Presented<'s>,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         now: u64,
         known_id: &mut Option<[u8; ID_LEN]>,
     ) -> Step<Verified<'s>> {
@@ -99,7 +128,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             return Err((Code::Revoked, Reason::Payload(PayloadFailure::Revoked)));
         }
         let mut discharges = Discharges::new(&presented.discharges);
-        let once = self.check_caveats_of_token(token, &first, facts, clock, &mut discharges)?;
+        let once = self.check_caveats_of_token(token, &first, given, clock, &mut discharges)?;
         if let Some(once) = once {
             self.use_once(token, &first, once, &payload, clock)?;
         }
