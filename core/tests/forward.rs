@@ -4,9 +4,9 @@
 use std::cell::Cell;
 
 use cattery_core::{
-    Caveat, CaveatFailure, Code, KeyId, Keyring, MemorySince, NoRevocations, Policy, Reason,
-    RequestFacts, RootKey, Scratch, ServiceKey, SingleUse, TokenSpec, Use, UseRefused, UserKey,
-    Verifier,
+    Caveat, CaveatFailure, Code, Demands, KeyId, Keyring, MemorySince, NoRevocations, Policy,
+    Reason, RequestFacts, RootKey, Scratch, ServiceKey, SingleUse, TokenSpec, Use, UseRefused,
+    UserKey, Verifier,
 };
 
 const FRONTEND: &str = "service/frontend";
@@ -60,6 +60,14 @@ impl SingleUse for Uses {
 
 /// What `backend` says of a token that is presented by this one, or by its signer; and how many uses that spent.
 fn verify(token: &str, presenter: Option<&str>) -> (Result<(), (Code, Reason)>, u32) {
+    verify_by(Demands::default(), token, presenter)
+}
+
+fn verify_by(
+    demands: Demands,
+    token: &str,
+    presenter: Option<&str>,
+) -> (Result<(), (Code, Reason)>, u32) {
     let mut keys = Keyring::new();
     keys.insert(1, 0, Box::new(service_key()));
     let uses = Uses::default();
@@ -68,7 +76,10 @@ fn verify(token: &str, presenter: Option<&str>) -> (Result<(), (Code, Reason)>, 
         keys,
         revocations: NoRevocations,
         single_use: &uses,
-        policy: Policy::default(),
+        policy: Policy {
+            demands,
+            ..Policy::default()
+        },
     };
     let facts = RequestFacts {
         path_and_query: Some("/items/7"),
@@ -138,4 +149,19 @@ fn a_key_can_be_for_one_presenter_and_narrowing_does_not_widen() {
     for by in [FRONTEND, "service/other"] {
         assert_eq!(why(verify(&passed_on, Some(by)).0), CaveatFailure::Unmet);
     }
+}
+
+#[test]
+fn what_is_demanded_of_callers_is_not_demanded_here() {
+    let demands = Demands {
+        request: true,
+        body: true,
+        single_use: true,
+    };
+    let token = mint(&[], &[THROUGH]);
+    assert_eq!(verify_by(demands, &token, Some(FRONTEND)).0, Ok(()));
+    let bare = verify_by(demands, &mint(&[], &[]), None).0;
+    assert!(matches!(bare, Err((_, Reason::Demanded(_)))));
+    let bare = verify_by(demands, &mint(&[], &[]), Some(FRONTEND)).0;
+    assert_eq!(bare, Err((Code::CaveatFailed, Reason::NoPresenter)));
 }

@@ -1,6 +1,7 @@
 //! Step 7: every caveat holds, and the discharges that caveats ask for (SPEC section 7).
 
 use super::code::Code;
+use super::demands::Seen;
 use super::denied::{Part, PayloadFailure, Reason};
 use super::discharges::Discharges;
 use super::keys::Keys;
@@ -20,7 +21,7 @@ use crate::token::UnverifiedToken;
 type Special<'c> = &'c mut dyn FnMut(&Caveat<'_>, Part, u8) -> Result<(), CaveatFailure>;
 
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
-    /// Step 7 for the token. Gives the place of the first single_use caveat.
+    /// Step 7 for the token, and what this verifier demands beside it. Gives the place of the first single_use caveat.
     pub(super) fn check_caveats_of_token<'s>(
         &self,
         token: &UnverifiedToken<'s>,
@@ -31,8 +32,10 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     ) -> Step<Option<(Part, u8)>> {
         let mut once = None;
         let mut binding = None;
+        let mut seen = Seen::default();
         let mut is_for_a_presenter = false;
         self.check_caveats(token, given, clock, &mut |caveat, list, index| {
+            seen.note(caveat);
             match caveat {
                 Caveat::ThirdParty { principal, ticket } => {
                     let binding = binding.get_or_insert_with(|| first.digest());
@@ -48,10 +51,14 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             }
             Ok(())
         })?;
-        if given.presenter.is_some() && !is_for_a_presenter {
-            return Err((Code::CaveatFailed, Reason::NoPresenter));
+        let lacks = match given.presenter {
+            Some(_) => (!is_for_a_presenter).then_some(Reason::NoPresenter),
+            None => self.policy.demands.missing(seen).map(Reason::Demanded),
+        };
+        match lacks {
+            Some(reason) => Err((Code::CaveatFailed, reason)),
+            None => Ok(once),
         }
-        Ok(once)
     }
 
     /// Section 7: steps 2 to 7 for a discharge.

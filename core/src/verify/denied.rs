@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::code::Code;
+use super::demands::Demand;
 use crate::caveat::{CaveatFailure, CaveatKind};
 use crate::form::FormError;
 use crate::key_id::KeyId;
@@ -30,6 +31,7 @@ impl Denied<'_> {
             Reason::Lease(_)
             | Reason::Payload(_)
             | Reason::Caveat { .. }
+            | Reason::Demanded(_)
             | Reason::NoPresenter
             | Reason::Restarted
             | Reason::Once => true,
@@ -64,6 +66,8 @@ pub enum Reason {
         /// Why.
         why: CaveatFailure,
     },
+    /// Every caveat holds, and this verifier demands one that is not there.
+    Demanded(Demand),
     /// Step 7 for a forwarded token: every caveat holds, and none says who may present it.
     NoPresenter,
     /// Step 8: the memory began empty at a restart that is too recent to tell.
@@ -166,6 +170,7 @@ impl fmt::Display for Reason {
                 kind: None,
                 why,
             } => write!(f, "{list} caveat {index}: {why}"),
+            Self::Demanded(demand) => write!(f, "this service demands {demand}"),
             Self::NoPresenter => {
                 f.write_str("it is forwarded, and no caveat says who may present it")
             }
