@@ -88,10 +88,7 @@ fn verify_by(
         ..RequestFacts::default()
     };
     let mut scratch = Scratch::new();
-    let answer = match presenter {
-        Some(by) => verifier.verify_forwarded(token, by, &facts, 1_100, &mut scratch),
-        None => verifier.verify(token, &facts, 1_100, &mut scratch),
-    };
+    let answer = verifier.verify_by(presenter, token, &facts, 1_100, &mut scratch);
     let answer = answer.map(|verified| assert_eq!(verified.principal(), "user/alice"));
     let answer = answer.map_err(|denied| {
         assert!(denied.is_authentic());

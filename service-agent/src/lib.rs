@@ -34,6 +34,7 @@ mod decide;
 mod enrol;
 mod facts;
 mod follow;
+mod forward;
 mod grpc;
 mod http;
 mod join_token;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use cattery_core::{Caveat, request_digest};
+use cattery_core::{Caveat, FORWARD_HEADER, NameError, request_digest};
 use http::{HeaderValue, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
-use super::target;
+use super::{Forward, target};
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
@@ -23,6 +23,7 @@ pub struct Signer {
     bound: bool,
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
+    forwards: Arc<Vec<Forward>>,
 }
 
 /// Why a request was not signed, and so not sent.
@@ -62,6 +63,16 @@ pub enum SignError {
         "a token that is bound to its request needs the request: use SignLayer or `Signer::sign`"
     )]
     NeedsRequest,
+    /// [`Forward::through`] with a name that nobody can have.
+    #[error(
+        "the request was not sent: `{name}` cannot present a forwarded token: {why}; it is written service/NAME"
+    )]
+    Presenter {
+        /// The name.
+        name: String,
+        /// Why.
+        why: NameError,
+    },
     /// Text that is no header value: cannot happen with a token that was minted here.
     #[error("the request was not sent: its token is not a header value")]
     Header(#[from] http::header::InvalidHeaderValue),
@@ -77,6 +88,7 @@ impl Signer {
             bound: false,
             authority: None,
             only_to: None,
+            forwards: Arc::default(),
         }
     }
 
@@ -113,6 +125,13 @@ impl Signer {
         self
     }
 
+    /// Adds a token for a service further on to every request. May be called again, for others.
+    #[must_use]
+    pub fn forward(mut self, forward: Forward) -> Self {
+        Arc::make_mut(&mut self.forwards).push(forward);
+        self
+    }
+
     /// A bearer token as the value of an `Authorization` header, marked sensitive.
     ///
     /// # Errors
@@ -125,7 +144,18 @@ impl Signer {
         Ok(token.header_value()?)
     }
 
-    /// Puts a fresh token into the request, in place of any `Authorization` there is.
+    /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
+    ///
+    /// # Errors
+    /// [`SignError::Mint`]; [`SignError::Presenter`].
+    pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
+        let forwards = self.forwards.iter();
+        forwards
+            .map(|forward| forward.value(&self.client, &self.service))
+            .collect()
+    }
+
+    /// Puts a fresh token into the request, in place of any `Authorization` there is, and adds the tokens for services further on.
     ///
     /// # Errors
     /// [`SignError`]; the request is as it was.
@@ -142,11 +172,15 @@ impl Signer {
             .transpose()?;
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
         let value = token.header_value()?;
+        let forwarded = self.forwarded()?;
         if self.bound {
             let keep_host = self.authority.is_some();
             target::put(uri, request, keep_host);
         }
         request.headers_mut().insert(AUTHORIZATION, value);
+        for value in forwarded {
+            request.headers_mut().append(FORWARD_HEADER, value);
+        }
         Ok(token.round)
     }
 

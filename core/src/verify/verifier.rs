@@ -65,32 +65,20 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         now: u64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Denied<'s>> {
-        let presenter = None;
-        self.verify_given(presentation, Given { facts, presenter }, now, scratch)
+        self.verify_by(None, presentation, facts, now, scratch)
     }
 
-    /// Verifies one that a verified caller, `presenter`, brought along for somebody else (see [`ForwardHeader`](crate::ForwardHeader)).
-    /// It has to have a `context` caveat that names the presenter, or it would be good in anybody's hands; what the policy demands
-    /// of callers' own tokens it need not have.
+    /// The same for a presentation that a verified caller, `presenter`, brought along for somebody else (see
+    /// [`ForwardHeader`](crate::ForwardHeader)); `None` for the caller's own. A forwarded token has to have a `context` caveat that
+    /// names the presenter, or it would be good in anybody's hands; what the policy demands of callers' own tokens it need not have.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify), and `caveat_failed` where there is no such caveat.
-    pub fn verify_forwarded<'s>(
+    /// As [`verify`](Self::verify), and `caveat_failed` where a forwarded token has no such caveat.
+    pub fn verify_by<'s>(
         &self,
+        presenter: Option<&str>,
         presentation: &str,
-        presenter: &str,
         facts: &RequestFacts<'_>,
-        now: u64,
-        scratch: &'s mut Scratch,
-    ) -> Result<Verified<'s>, Denied<'s>> {
-        let presenter = Some(presenter);
-        self.verify_given(presentation, Given { facts, presenter }, now, scratch)
-    }
-
-    fn verify_given<'s>(
-        &self,
-        presentation: &str,
-        given: Given<'_>,
         now: u64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Denied<'s>> {
@@ -101,7 +89,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             token_id: None,
         })?;
         let mut token_id = None;
-        self.verify_presented(&presented, given, now, &mut token_id)
+        self.verify_presented(&presented, Given { facts, presenter }, now, &mut token_id)
             .map_err(|(code, reason)| Denied {
                 code,
                 reason,
