@@ -1,7 +1,7 @@
 //! Checking in this process. The agent gives the keys and keeps the memory of single-use tokens.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     path::Path,
     sync::{
         Arc, OnceLock,
@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use cattery_core::{
-    Code, ForwardHeader, MemorySince, RequestFacts, Scratch, SingleUse, Use, UseRefused, Verifier,
+    Code, ForwardHeader, MemorySince, RequestFacts, SingleUse, Use, UseRefused, Verifier,
 };
 use cattery_proto::v1::{GetVerificationKeysRequest, UseOnceRequest, agent_client::AgentClient};
 use tokio::{
@@ -22,7 +22,8 @@ use tokio::{
 };
 
 use super::{
-    Caller, Verdict, keys::VerificationKeys, refusal::Refusal, through_agent::ThroughAgent,
+    Caller, Verdict, keys::VerificationKeys, refusal::Refusal, scratch::with_scratch,
+    through_agent::ThroughAgent,
 };
 use crate::{denial::PRESENTER_NOT_TRUSTED, keys::unix_now, sealing::ReceiverKey};
 
@@ -190,16 +191,6 @@ impl SingleUse for Noted {
 
 fn now() -> Result<u64, Refusal> {
     unix_now().ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))
-}
-
-fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
-    thread_local! {
-        static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
-    }
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut scratch) => work(&mut scratch),
-        Err(_) => work(&mut Scratch::new()),
-    })
 }
 
 async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {

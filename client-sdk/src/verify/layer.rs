@@ -188,7 +188,7 @@ impl Rules {
             .verifier
             .verify_with_forwarded(presentation, header.as_ref(), &facts)
             .await?;
-        let forwarded = header.map(|_| Forwarded::new(values.iter().cloned(), verdicts));
+        let forwarded = header.map(|header| Forwarded::new(&header, &caller, verdicts));
         Ok((caller, forwarded))
     }
 

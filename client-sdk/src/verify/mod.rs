@@ -11,6 +11,7 @@ mod keys;
 mod layer;
 mod refusal;
 mod revoked;
+mod scratch;
 mod seldom;
 mod through_agent;
 mod verifier;

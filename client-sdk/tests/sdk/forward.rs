@@ -231,44 +231,75 @@ async fn nobody_but_the_verifier_says_who_presents() {
     }
 }
 
-#[tokio::test]
-async fn what_came_is_carried_on_as_it_came() {
-    let world = World::start().await;
-    let (first, second) = (
-        world.alices(Forward::new("photos")),
-        world.alices(Forward::new("photos").through("service/mail")),
-    );
+/// What another service would get of what came along with this client's request.
+async fn carried(world: &World, client: &Client, lines: &[HeaderValue]) -> HeaderMap {
     let [through, _] = world.verifiers().await;
-    let lines = [first.clone(), HeaderValue::from_static("junk"), second];
-    let seen = ask(
-        &VerifyLayer::new(through),
-        world.request(&world.web, &lines),
-    )
-    .await
-    .1;
+    let request = world.request(client, lines);
+    let seen = ask(&VerifyLayer::new(through), request).await.1;
+    let mut headers = HeaderMap::new();
+    seen.unwrap().forwarded.unwrap().carry_on(&mut headers);
+    headers
+}
+
+#[tokio::test]
+async fn what_came_is_carried_on() {
+    let world = World::start().await;
+    let first = world.alices(Forward::new("photos"));
+    let second = world.alices(Forward::new("photos").through("service/mail"));
+    let both = format!("{},{}", first.to_str().unwrap(), second.to_str().unwrap());
+    let lines = [first, second];
+    // alice's own at the first service; at the next one, those of whom the caller calls for.
+    for client in [&world.alice, &world.web] {
+        let headers = carried(&world, client, &lines).await;
+        assert_eq!(headers[FORWARD], both);
+        assert!(headers[FORWARD].is_sensitive());
+    }
+}
+
+#[tokio::test]
+async fn nobody_has_a_service_carry_on_what_they_took_from_somebody_else() {
+    let world = World::start().await;
+    let alices = world.alices(Forward::new("photos").through("service/mail"));
+    let own = Signer::new(world.web.clone(), "mail").forward(Forward::new("photos"));
+    let own = own.forwarded().unwrap().remove(0);
+    let junk = HeaderValue::from_bytes(b"cat1_\xff").unwrap();
+    let headers = carried(&world, &world.web, &[alices, own.clone(), junk]).await;
+    let expected = format!("withheld,{},withheld", own.to_str().unwrap());
+    assert_eq!(headers[FORWARD], expected);
+    let empty = carried(&world, &world.web, &[HeaderValue::from_static("")]).await;
+    assert_eq!(empty[FORWARD], "withheld");
+}
+
+#[tokio::test]
+async fn layers_carry_on_and_sign_in_either_order() {
+    let world = World::start().await;
+    let [through, _] = world.verifiers().await;
+    let line = world.alices(Forward::new("photos"));
+    let request = world.request(&world.web, std::slice::from_ref(&line));
+    let seen = ask(&VerifyLayer::new(through), request).await.1;
+    let mut request = Request::new(Body::new());
     let forwarded = seen.unwrap().forwarded.unwrap();
+    request.extensions_mut().insert(forwarded);
 
     let (sent, mut outgoing) = tokio::sync::mpsc::unbounded_channel::<HeaderMap>();
     let upstream = tower::service_fn(move |request: Request<Body>| {
         sent.send(request.headers().clone()).unwrap();
         std::future::ready(Ok::<_, Infallible>(Response::new(Body::new())))
     });
-    let signer = Signer::new(world.web.clone(), "photos").forward(Forward::new("photos"));
-    let own = SignLayer::new(signer.clone()).layer(upstream.clone());
-    let outside = CarryForwardLayer.layer(own);
-    let inside = SignLayer::new(signer).layer(CarryForwardLayer.layer(upstream));
-    let mut request = Request::new(Body::new());
-    request.extensions_mut().insert(forwarded);
+    let sign = Signer::new(world.web.clone(), "photos").forward(Forward::new("photos"));
+    let sign = SignLayer::new(sign);
+    let outside = CarryForwardLayer.layer(sign.layer(upstream.clone()));
+    let inside = sign.layer(CarryForwardLayer.layer(upstream));
     outside.oneshot(request.clone()).await.unwrap();
-    let headers = outgoing.recv().await.unwrap();
-    let values: Vec<_> = headers.get_all(FORWARD).iter().collect();
-    assert_eq!(values[..3], lines.each_ref()[..]);
-    assert_eq!(values.len(), 4); // and its own
-    assert!(values.iter().all(|value| value.is_sensitive()));
-    assert!(headers[AUTHORIZATION].is_sensitive());
     inside.oneshot(request).await.unwrap();
-    let headers = outgoing.recv().await.unwrap();
-    assert_eq!(headers.get_all(FORWARD).iter().count(), 4);
+    for _ in 0..2 {
+        let headers = outgoing.recv().await.unwrap();
+        let values: Vec<_> = headers.get_all(FORWARD).iter().collect();
+        assert_eq!(values.len(), 2); // and its own
+        assert!(values.contains(&&line));
+        assert!(values.iter().all(|value| value.is_sensitive()));
+        assert!(headers[AUTHORIZATION].is_sensitive());
+    }
 }
 
 #[tokio::test]
