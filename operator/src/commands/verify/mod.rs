@@ -118,7 +118,7 @@ fn facts(args: Args) -> v1::RequestFacts {
 
 /// A secret while its tokens are good: it comes in a file.
 fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
-    let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     if text.is_empty() {
         bail!("there is nothing in {}", path.display());
     }
