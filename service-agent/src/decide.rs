@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
+use cattery_core::{
+    CaveatKind, Code, Denied, NoSingleUse, Policy, Reason, RequestFacts, Scratch, Verified,
+    Verifier,
+};
 use tracing::{debug, info};
 
 use crate::agent::Agent;
@@ -86,7 +89,7 @@ impl Agent {
             let code = match verifier.verify(presentation, &facts, now.wall, scratch) {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
-                    log(&denied);
+                    log(&denied, &facts);
                     denied.code
                 }
             };
@@ -136,17 +139,40 @@ impl Agent {
 }
 
 /// What a stranger claims stays out of the log: the principal is there only once the tag was right.
-fn log(denied: &Denied<'_>) {
+/// A token for another request is told with what it was sent with, but for the query, which may be private.
+fn log(denied: &Denied<'_>, facts: &RequestFacts<'_>) {
     let (code, reason) = (denied.code, denied.reason);
+    let token_id = denied.token_id.map(hex::encode);
     match denied.key_id {
+        Some(id) if is_of_another_request(reason) => debug!(
+            %code,
+            detail = %reason,
+            principal = id.principal,
+            token_id,
+            method = facts.method,
+            authority = facts.authority,
+            path = facts.path(),
+            body_known = facts.body_sha256.is_some(),
+            "refused"
+        ),
         Some(id) if denied.is_authentic() => debug!(
             %code,
             detail = %reason,
             principal = id.principal,
-            token_id = denied.token_id.map(hex::encode),
+            token_id,
             "refused"
         ),
         Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, "refused"),
         None => debug!(%code, detail = %reason, "refused"),
     }
+}
+
+fn is_of_another_request(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Caveat {
+            kind: Some(CaveatKind::Request),
+            ..
+        }
+    )
 }
