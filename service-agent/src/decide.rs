@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
+use cattery_core::{
+    CaveatKind, Code, Denied, NoSingleUse, Policy, Reason, RequestFacts, Scratch, Verified,
+    Verifier,
+};
 use tracing::{debug, info};
 
 use crate::agent::Agent;
@@ -90,7 +93,7 @@ impl Agent {
             {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
-                    log(&denied, presenter);
+                    log(&denied, presenter, &facts);
                     denied.code
                 }
             };
@@ -140,19 +143,43 @@ impl Agent {
 }
 
 /// What a stranger claims stays out of the log: the principal is there only once the tag was right. Who presents a forwarded token is
-/// known from a token of their own.
-fn log(denied: &Denied<'_>, presenter: Option<&str>) {
+/// known from a token of their own. A token for another request is told with what it was sent with, but for the query, which may be
+/// private.
+fn log(denied: &Denied<'_>, presenter: Option<&str>, facts: &RequestFacts<'_>) {
     let (code, reason) = (denied.code, denied.reason);
+    let token_id = denied.token_id.map(hex::encode);
     match denied.key_id {
+        Some(id) if is_of_another_request(reason) => debug!(
+            %code,
+            detail = %reason,
+            principal = id.principal,
+            token_id,
+            presenter,
+            method = facts.method,
+            authority = facts.authority,
+            path = facts.path(),
+            body_known = facts.body_sha256.is_some(),
+            "refused"
+        ),
         Some(id) if denied.is_authentic() => debug!(
             %code,
             detail = %reason,
             principal = id.principal,
-            token_id = denied.token_id.map(hex::encode),
+            token_id,
             presenter,
             "refused"
         ),
         Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, presenter, "refused"),
         None => debug!(%code, detail = %reason, presenter, "refused"),
     }
+}
+
+fn is_of_another_request(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Caveat {
+            kind: Some(CaveatKind::Request),
+            ..
+        }
+    )
 }

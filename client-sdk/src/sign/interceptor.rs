@@ -11,7 +11,8 @@ use tonic::{
 use super::{SignError, Signer};
 use crate::keys::MintError;
 
-/// Adds a bearer token to every call, and the tokens for services further on. It sees no path and no answer: binding and retries need [`SignLayer`](super::SignLayer).
+/// Adds a bearer token to every call, and the tokens for services further on. It sees no path and no answer: binding, which a [`Signer`]
+/// does elsewhere, and retries need [`SignLayer`](super::SignLayer).
 #[derive(Clone)]
 pub struct SignInterceptor(Signer);
 
@@ -62,6 +63,7 @@ fn status(error: &SignError) -> Status {
         | SignError::Elsewhere(_)
         | SignError::NeedsRequest
         | SignError::Presenter { .. }
+        | SignError::BodyTooLong { .. }
         | SignError::Header(_) => Status::internal(message),
     }
 }

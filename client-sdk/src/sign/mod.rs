@@ -1,8 +1,10 @@
 //! The signing side: every outgoing request gets a token of its own.
 //!
-//! [`SignLayer`] is for tower stacks (a tonic channel, hyper's client), [`SignInterceptor`] for a tonic client that needs no
-//! more than a bearer token. [`Forward`] adds a token for a service further on, and [`CarryForwardLayer`] is for the service in between.
+//! [`SignLayer`] is for tower stacks (a tonic channel, hyper's client), and binds tokens to their requests. [`DigestBodyLayer`] outside
+//! of it has them bound to bodies as well. [`SignInterceptor`] is for a tonic client that needs no more than a bearer token.
+//! [`Forward`] adds a token for a service further on, and [`CarryForwardLayer`] is for the service in between.
 
+mod body;
 mod buffered;
 mod carry;
 mod forward;
@@ -12,6 +14,7 @@ mod replay;
 mod signer;
 mod target;
 
+pub use body::{DigestBody, DigestBodyLayer};
 pub use carry::{CarryForward, CarryForwardLayer};
 pub use forward::Forward;
 pub use interceptor::SignInterceptor;

@@ -10,8 +10,8 @@ use std::{
 };
 
 use cattery_core::{
-    Denied, ForwardHeader, KeyId, Keyring, MemorySince, NoRevocations, Policy, RequestFacts,
-    Scratch, SingleUse, TokenSpec, Use, UseRefused, UserKey, Verified, Verifier,
+    Demands, Denied, ForwardHeader, KeyId, Keyring, MemorySince, NoRevocations, Policy,
+    RequestFacts, Scratch, SingleUse, TokenSpec, Use, UseRefused, UserKey, Verified, Verifier,
 };
 use cattery_proto::v1::{
     Denial, EpochState, ForwardedVerdict, GetStatusRequest, GetStatusResponse,
@@ -40,6 +40,8 @@ pub(crate) struct Knobs {
     /// It does not know of forwarded tokens.
     pub(crate) is_old: AtomicBool,
     pub(crate) verified: AtomicU32,
+    /// It demands tokens that are bound to their request.
+    pub(crate) demands_binding: AtomicBool,
     pub(crate) used: Memory,
 }
 
@@ -138,6 +140,10 @@ fn denial_of(denied: &Denied<'_>) -> Denial {
 struct Served(Arc<Knobs>);
 
 impl Served {
+    fn demands_binding(&self) -> bool {
+        self.0.demands_binding.load(Ordering::SeqCst)
+    }
+
     fn epoch(&self) -> u32 {
         self.0.epoch.load(Ordering::SeqCst)
     }
@@ -159,7 +165,13 @@ impl AgentService for Served {
             keys,
             revocations: NoRevocations,
             single_use: &self.0.used,
-            policy: Policy::default(),
+            policy: Policy {
+                demands: Demands {
+                    request: self.demands_binding(),
+                    ..Demands::default()
+                },
+                ..Policy::default()
+            },
         };
         let context: Vec<_> = facts
             .context
@@ -262,6 +274,10 @@ impl AgentService for Served {
             revocation_key: vec![7; 16],
             revoked_ids_whole: true,
             forward_from: vec![FORWARDS.into()],
+            demands: Some(cattery_proto::v1::Demands {
+                request: self.demands_binding(),
+                ..Default::default()
+            }),
             ..Default::default()
         }))
     }

@@ -157,10 +157,16 @@ impl Service {
 
     /// What a proxy before this service is told of a request.
     fn asked(&self, headers: &HeaderMap) -> Result<Response> {
-        let headers = headers.iter();
-        let headers: Vec<_> = headers
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .collect();
+        let host = format!("{}.test", self.name);
+        let of_proxy = [
+            ("x-forwarded-method", &b"GET"[..]),
+            ("x-forwarded-host", host.as_bytes()),
+            ("x-forwarded-uri", b"/items/7"),
+        ];
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let headers: Vec<_> = headers.chain(of_proxy).collect();
         http::get(self.agent.http()?, FORWARD_AUTH, &headers)
     }
 
@@ -220,11 +226,13 @@ fn a_frontend_calls_a_backend_for_a_user() -> Result<()> {
 async fn by_hand(place: &Place, lines: &[&str]) -> Result<()> {
     let sent = place.frontend_sends(&place.alice, &[], "backend").await?;
     let token = sent[AUTHORIZATION].to_str()?.trim_start_matches("Bearer ");
+    let request = ["--method", "GET", "--authority", "backend.test"];
     let file = place.folder.path().join("forwarded");
     fs::write(&file, lines[0])?;
     let socket = place.backend.agent.socket.display().to_string();
     let path = file.display().to_string();
     let verify = ["verify", "--socket", &socket, "--forward", &path];
+    let verify = [&verify[..], &request, &["--path", "/items/7"]].concat();
     let shown = place.alice.ok(&verify, token)?;
     let (caller, user) = shown.split_once("\nfor ").context("for whom")?;
     ensure!(caller.starts_with("service/frontend\n"), "{shown}");
