@@ -16,7 +16,7 @@ use cattery_tests::{
     town::{Folder, admit},
 };
 use tokio::sync::mpsc;
-use tonic::codegen::http::{HeaderMap, Request, Response as Answer, header::AUTHORIZATION};
+use tonic::codegen::http::{HeaderMap, Request, Response as Answer, Uri, header::AUTHORIZATION};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::block_on;
@@ -137,10 +137,10 @@ impl Service {
         });
         let signer = Signer::new(self.client.clone().context("a client")?, next);
         let calls = CarryForwardLayer.layer(SignLayer::new(signer).layer(wire));
-        let uri = format!("http://{next}.test/items/7");
+        let uri = uri_at(next)?;
         let handler = service_fn(move |request: Request<String>| {
             let (calls, mut call) = (calls.clone(), Request::new(String::new()));
-            *call.uri_mut() = uri.parse().unwrap_or_default();
+            *call.uri_mut() = uri.clone();
             if let Some(forwarded) = request.extensions().get::<Forwarded>() {
                 call.extensions_mut().insert(forwarded.clone());
             }
@@ -148,6 +148,7 @@ impl Service {
         });
         let verifier = Verifier::through_agent(self.name, &self.agent.socket)?;
         let mut request = Request::new(String::new());
+        *request.uri_mut() = uri_at(self.name)?;
         *request.headers_mut() = incoming;
         let answer = VerifyLayer::new(verifier).layer(handler).oneshot(request);
         let answer = answer.await.map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -181,6 +182,11 @@ impl Service {
             header("x-cat-forwarded-verdicts")?,
         ])
     }
+}
+
+/// What every request is for: tokens are bound to it where the SDK signs.
+fn uri_at(service: &str) -> Result<Uri> {
+    Ok(format!("http://{service}.test/items/7").parse()?)
 }
 
 #[test]
