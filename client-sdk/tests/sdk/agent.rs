@@ -15,8 +15,9 @@ use cattery_core::{
 };
 use cattery_proto::v1::{
     Denial, EpochState, GetStatusRequest, GetStatusResponse, GetVerificationKeysRequest,
-    GetVerificationKeysResponse, MintRequest, MintResponse, ServiceKey, UseOnceRequest,
-    UseOnceResponse, VerifiedCaller, VerifyRequest, VerifyResponse,
+    GetVerificationKeysResponse, MintRequest, MintResponse, ServiceKey, SignDischargeRequest,
+    SignDischargeResponse, UseOnceRequest, UseOnceResponse, VerifiedCaller, VerifyRequest,
+    VerifyResponse,
     agent_server::{Agent as AgentService, AgentServer},
     verify_response,
 };
@@ -203,6 +204,13 @@ impl AgentService for Served {
         };
         key.mint(&spec, &mut token).unwrap();
         Ok(Response::new(MintResponse { token, not_after }))
+    }
+
+    async fn sign_discharge(
+        &self,
+        _: Request<SignDischargeRequest>,
+    ) -> Result<Response<SignDischargeResponse>, Status> {
+        Err(Status::permission_denied("this agent signs no discharges"))
     }
 
     async fn get_verification_keys(
