@@ -37,6 +37,7 @@
 //! | [`keys`] | getting keys, renewing them, minting |
 //! | [`sign`] | tower layer and tonic interceptor for outgoing requests |
 //! | [`verify`] | tower layer for incoming requests |
+//! | [`third_party`] | vouching for others' tokens, and getting one's own vouched for |
 //! | [`body`] | tokens that are bound to a body |
 //! | [`connect`], [`tls`], [`identity`] | connections to authorities, and certificates |
 //! | [`agent`] | the way to a local agent |
@@ -56,6 +57,7 @@ pub mod keys;
 pub mod portable;
 pub mod sealing;
 pub mod sign;
+pub mod third_party;
 pub mod tls;
 pub mod verify;
 

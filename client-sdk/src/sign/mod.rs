@@ -9,6 +9,7 @@ mod layer;
 mod replay;
 mod signer;
 mod target;
+mod vouched;
 
 pub use interceptor::SignInterceptor;
 pub use layer::{Sign, SignLayer};

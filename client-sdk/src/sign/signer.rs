@@ -9,6 +9,7 @@ use super::target;
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
+    third_party::{ThirdParties, Unvouched},
 };
 
 /// Signs requests to one service.
@@ -23,6 +24,7 @@ pub struct Signer {
     bound: bool,
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
+    pub(super) third_parties: Option<ThirdParties>,
 }
 
 /// Why a request was not signed, and so not sent.
@@ -31,6 +33,9 @@ pub enum SignError {
     /// There is no token.
     #[error("the request was not sent: {0}")]
     Mint(#[from] MintError),
+    /// Somebody does not vouch for the token.
+    #[error("the request was not sent: its token is not good yet, since {0}")]
+    Unvouched(#[from] Unvouched),
     /// A token is bound to an authority, and the request names none.
     #[error(
         "the request was not sent: it has neither an authority in its URI nor a Host header to bind a token to; set `Signer::authority`"
@@ -77,6 +82,7 @@ impl Signer {
             bound: false,
             authority: None,
             only_to: None,
+            third_parties: None,
         }
     }
 
@@ -122,7 +128,7 @@ impl Signer {
             return Err(SignError::NeedsRequest);
         }
         let token = self.client.mint(&self.service, &self.options)?;
-        Ok(token.header_value()?)
+        self.header(&token)
     }
 
     /// Puts a fresh token into the request, in place of any `Authorization` there is.
@@ -141,7 +147,7 @@ impl Signer {
             .then(|| self.binding(request, &uri))
             .transpose()?;
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
-        let value = token.header_value()?;
+        let value = self.header(&token)?;
         if self.bound {
             let keep_host = self.authority.is_some();
             target::put(uri, request, keep_host);
