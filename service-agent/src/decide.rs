@@ -10,6 +10,7 @@ use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::facts::Facts;
 use crate::keys::KeySet;
+use crate::once::{Noting, Spend};
 use crate::verdict::Verdict;
 
 thread_local! {
@@ -37,20 +38,30 @@ impl Agent {
         Policy {
             leeway: self.config.leeway_seconds,
             max_lifetime: self.config.max_lifetime_seconds,
+            demands: self.config.demands,
         }
     }
 
-    /// Verifies, and gives what `keep` makes of the result. No network, no waiting.
+    /// Verifies, and gives what `keep` makes of the result. Waits for nobody, but for the authorities where a single use has to be
+    /// spent with them.
     ///
     /// # Errors
     /// What the caller may be told; the rest is in the log.
-    pub(crate) fn verify<T>(
+    pub(crate) async fn verify<T>(
         &self,
         presentation: &str,
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
-        self.verify_at(Moment::now(), presentation, facts, keep)
+        let (kept, spend) = self.verify_at(Moment::now(), presentation, facts, |verified| {
+            let not_after = verified.not_after();
+            (keep(verified), not_after)
+        })?;
+        let (kept, not_after) = kept;
+        if let Some(spend) = spend {
+            self.spend(spend, not_after).await?;
+        }
+        Ok(kept)
     }
 
     fn verify_at<T>(
@@ -59,18 +70,19 @@ impl Agent {
         presentation: &str,
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
-    ) -> Result<T, Verdict> {
+    ) -> Result<(T, Option<Spend>), Verdict> {
         let keys = self.keys.load();
         let keys = self.usable(keys.as_ref(), now)?;
+        let memory = Noting::new(self.once.at(now), self.config.single_use_shared);
         let verifier = Verifier {
             service: self.service.as_str(),
             keys: keys.at(now.wall, self.config.leeway_seconds),
             revocations: keys,
-            single_use: self.once.at(now),
+            single_use: &memory,
             policy: self.policy(),
         };
         let facts = facts.as_core();
-        SCRATCH.with_borrow_mut(|scratch| {
+        let kept = SCRATCH.with_borrow_mut(|scratch| {
             let code = match verifier.verify(presentation, &facts, now.wall, scratch) {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
@@ -95,7 +107,8 @@ impl Agent {
                 self.blame_clocks(code, now);
             }
             Err(self.refuse(code))
-        })
+        })?;
+        Ok((kept, memory.into_spend()))
     }
 
     fn blame_clocks(&self, code: Code, now: Moment) {

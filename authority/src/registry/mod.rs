@@ -21,6 +21,7 @@ mod services;
 mod sweep;
 #[cfg(test)]
 mod testkit;
+mod used;
 mod users;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) use members::register;
 pub(crate) use recover::Recovery;
 pub(crate) use revoked::{MOST_REVOKED, Revocation, Revoking};
 pub(crate) use schedule::{Limits, Of, Outcome, Schedule, Wanted};
+pub(crate) use used::{Spent, Used};
 
 /// How often a change is decided anew when others change the same thing, before the caller is told to. Of two authorities that change what
 /// agents hear of without a pause, each loses to the other about every second time.
@@ -75,6 +77,7 @@ pub(crate) struct Registry {
     standing: Arc<Standing>,
     /// Held by whoever makes a change that agents hear of.
     feed_turn: Arc<Mutex<()>>,
+    uses: Arc<used::Uses>,
 }
 
 impl Registry {
@@ -86,6 +89,7 @@ impl Registry {
             incarnation,
             standing: Arc::default(),
             feed_turn: Arc::default(),
+            uses: Arc::default(),
         }
     }
 

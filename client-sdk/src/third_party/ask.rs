@@ -11,7 +11,7 @@ use cattery_proto::v1::{DischargeRequest, RegisterRequest, vouching_client::Vouc
 use http_body::Body;
 use tonic::{Code, Status, body::Body as Sent, client::GrpcService};
 
-use super::{Demand, address::chain};
+use super::{Needed, address::chain};
 use crate::keys::Discharge;
 
 type StdError = Box<dyn std::error::Error + Send + Sync>;
@@ -77,7 +77,7 @@ pub enum AskError {
 /// [`AskError`].
 pub async fn ask<T>(
     channel: T,
-    demand: &Demand,
+    needed: &Needed,
     ttl: Option<Duration>,
 ) -> Result<Discharge, AskError>
 where
@@ -87,20 +87,20 @@ where
     <T::ResponseBody as Body>::Error: Into<StdError> + Send,
 {
     let request = DischargeRequest {
-        ticket: demand.ticket.clone(),
-        service: demand.service.clone(),
+        ticket: needed.ticket.clone(),
+        service: needed.service.clone(),
         bound_to: Vec::new(),
         ttl_seconds: ttl.map_or(0, |ttl| {
             u32::try_from(ttl.as_secs().max(1)).unwrap_or(u32::MAX)
         }),
-        epoch: demand.epoch,
-        generation: demand.generation,
+        epoch: needed.epoch,
+        generation: needed.generation,
     };
     let answer = VouchingClient::new(channel).discharge(request).await;
     let answer = answer
         .map_err(|status| AskError::of(&status, AskError::No))?
         .into_inner();
-    check(&answer.discharge, answer.not_after, demand)?;
+    check(&answer.discharge, answer.not_after, needed)?;
     Ok(Discharge::new(answer.discharge, answer.not_after))
 }
 
@@ -159,19 +159,19 @@ impl AskError {
 }
 
 /// Whoever answers could send anything: what goes into a header is a discharge, by whom and for what was asked.
-fn check(text: &str, not_after: u64, demand: &Demand) -> Result<(), AskError> {
+fn check(text: &str, not_after: u64, needed: &Needed) -> Result<(), AskError> {
     let mut scratch = Scratch::new();
     let Ok(Inspected::Discharge(discharge)) = inspect::parse(text, &mut scratch) else {
         return Err(AskError::Answer("it is no discharge"));
     };
     let id = discharge.unverified_key_id();
-    if (id.principal, id.service) != (&demand.principal[..], &demand.service[..]) {
+    if (id.principal, id.service) != (&needed.principal[..], &needed.service[..]) {
         return Err(AskError::Answer(
             "it is by another party, or for another service",
         ));
     }
     match discharge.unverified_discharge() {
-        Ok(says) if says.ticket == demand.ticket && says.not_after == not_after => Ok(()),
+        Ok(says) if says.ticket == needed.ticket && says.not_after == not_after => Ok(()),
         _ => Err(AskError::Answer("it is for another ticket")),
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{AskError, Demand, Unvouched};
+use super::{AskError, Needed, Unvouched};
 use crate::keys::Discharge;
 
 /// Not used for so long, it is not renewed any more.
@@ -26,9 +26,9 @@ const WAIT: Duration = Duration::from_secs(6);
 const GAP: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
 
-/// A discharge by its demand, and how it is doing.
+/// A discharge that is needed, and how it is doing.
 pub(super) struct Kept {
-    pub(super) demand: Demand,
+    pub(super) needed: Needed,
     held: ArcSwapOption<Discharge>,
     began: Instant,
     /// When it was last used, seconds after `began`.
@@ -45,9 +45,9 @@ struct Attempts {
 }
 
 impl Kept {
-    pub(super) fn new(demand: Demand) -> Self {
+    pub(super) fn new(needed: Needed) -> Self {
         Self {
-            demand,
+            needed,
             held: ArcSwapOption::empty(),
             began: Instant::now(),
             used: AtomicU64::new(0),
@@ -82,7 +82,7 @@ impl Kept {
         }
         self.wanted.notify_one();
         if timeout(WAIT, attempts.changed()).await.is_err() {
-            return Err(Unvouched::TooLate(self.demand.principal.clone()));
+            return Err(Unvouched::TooLate(self.needed.principal.clone()));
         }
         if self.is_good(now()) {
             return Ok(());
@@ -90,13 +90,13 @@ impl Kept {
         let failed = attempts.borrow().failed.clone();
         Err(match failed {
             Some((_, why)) => self.refused(&why),
-            None => Unvouched::TooLate(self.demand.principal.clone()), // it came, and has ended since
+            None => Unvouched::TooLate(self.needed.principal.clone()), // it came, and has ended since
         })
     }
 
     fn refused(&self, why: &Arc<AskError>) -> Unvouched {
         Unvouched::Refused {
-            who: self.demand.principal.clone(),
+            who: self.needed.principal.clone(),
             why: Arc::clone(why),
         }
     }
@@ -126,7 +126,7 @@ impl Kept {
                 }
                 Err(why) => {
                     failures += 1;
-                    tracing::debug!(third_party = %self.demand.principal, service = %self.demand.service, %why, "no discharge");
+                    tracing::debug!(third_party = %self.needed.principal, service = %self.needed.service, %why, "no discharge");
                     self.tried(Some(why));
                     backoff(failures)
                 }
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     fn kept() -> Arc<Kept> {
-        Arc::new(Kept::new(Demand {
+        Arc::new(Kept::new(Needed {
             service: "photos".to_owned(),
             principal: "service/iam".to_owned(),
             ticket: vec![1; 32],

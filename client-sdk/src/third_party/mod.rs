@@ -24,8 +24,8 @@
 mod address;
 mod ask;
 mod decide;
-mod demand;
 mod kept;
+mod needed;
 mod parties;
 mod serve;
 mod tickets;
@@ -34,7 +34,7 @@ mod unvouched;
 pub use address::{Address, AddressError};
 pub use ask::{AskError, Ticket, Wanted, ask, register};
 pub use decide::{Decide, Decision, Declined, Registration};
-pub use demand::{Demand, demands};
+pub use needed::{Needed, needed};
 pub use parties::{NotAService, ThirdParties};
 pub use serve::VouchingService;
 pub use tickets::{MemoryTickets, Tickets, TicketsError};

@@ -12,9 +12,9 @@ use tower::ServiceBuilder;
 use zeroize::Zeroizing;
 
 use super::{
-    Address, Demand, Ticket, Unvouched, Wanted, ask,
-    demand::{Asked, demands, each},
+    Address, Needed, Ticket, Unvouched, Wanted, ask,
     kept::Kept,
+    needed::{NeededRef, each, needed},
     register,
 };
 use crate::{
@@ -106,13 +106,13 @@ impl ThirdParties {
     /// # Errors
     /// [`Unvouched`].
     pub async fn present(&self, presentation: &str) -> Result<Zeroizing<String>, Unvouched> {
-        let lacking = demands(presentation, self.now())?;
+        let lacking = needed(presentation, self.now())?;
         self.wait_for(&lacking).await?;
         let mut whole = Zeroizing::new(presentation.trim_end().to_owned());
-        for demand in &lacking {
-            let kept = self.find(&demand.asked());
+        for needed in &lacking {
+            let kept = self.find(&needed.borrowed());
             let held = kept.and_then(|kept| kept.good(self.now()));
-            let held = held.ok_or_else(|| Unvouched::NotYet(vec![demand.clone()]))?;
+            let held = held.ok_or_else(|| Unvouched::NotYet(vec![needed.clone()]))?;
             append(&mut whole, &held);
         }
         match whole.matches(',').count() {
@@ -126,12 +126,12 @@ impl ThirdParties {
     pub(crate) fn append_held(&self, token: &str, out: &mut String) -> Result<(), Unvouched> {
         let now = self.now();
         let mut done: [Option<Arc<Kept>>; MAX_DISCHARGES] = [const { None }; MAX_DISCHARGES];
-        let mut missing = Vec::new();
+        let mut missing: Vec<Needed> = Vec::new();
         let mut count = 0;
         each(token, |asked| {
             let kept = self.find(&asked);
             let is_same =
-                |one: &Option<Arc<Kept>>| one.as_ref().is_some_and(|k| asked.is(&k.demand));
+                |one: &Option<Arc<Kept>>| one.as_ref().is_some_and(|k| asked.is(&k.needed));
             if done.iter().any(is_same) {
                 return;
             }
@@ -143,10 +143,10 @@ impl ThirdParties {
                     }
                     count += 1;
                 }
+                _ if missing.iter().any(|missing| asked.is(missing)) => {}
                 _ => missing.push(asked.to_owned()),
             }
         })?;
-        missing.dedup();
         if count + missing.len() > MAX_DISCHARGES {
             return Err(Unvouched::TooMany);
         }
@@ -154,18 +154,18 @@ impl ThirdParties {
             return Ok(());
         }
         if Handle::try_current().is_ok() {
-            for demand in &missing {
-                self.kept(demand)?;
+            for needed in &missing {
+                self.kept(needed)?;
             }
         }
         Err(Unvouched::NotYet(missing))
     }
 
     /// Waits until each of these is held.
-    pub(crate) async fn wait_for(&self, demands: &[Demand]) -> Result<(), Unvouched> {
-        let kept: Vec<_> = demands
+    pub(crate) async fn wait_for(&self, needed: &[Needed]) -> Result<(), Unvouched> {
+        let kept: Vec<_> = needed
             .iter()
-            .map(|demand| self.kept(demand))
+            .map(|needed| self.kept(needed))
             .collect::<Result<_, _>>()?;
         // All are on their way already: to wait for one after the other takes no longer.
         for kept in kept {
@@ -183,28 +183,28 @@ impl ThirdParties {
         way.ok_or_else(|| Unvouched::NoAddress(third_party.to_owned()))
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Option<Arc<Kept>> {
+    fn find(&self, asked: &NeededRef<'_>) -> Option<Arc<Kept>> {
         find(&self.shared.known.load(), asked)
     }
 
-    /// The one for this demand; a new one asks at once, and renews itself.
-    fn kept(&self, demand: &Demand) -> Result<Arc<Kept>, Unvouched> {
-        if let Some(kept) = self.find(&demand.asked()) {
+    /// The one that is kept; a new one asks at once, and renews itself.
+    fn kept(&self, needed: &Needed) -> Result<Arc<Kept>, Unvouched> {
+        if let Some(kept) = self.find(&needed.borrowed()) {
             return Ok(kept);
         }
-        let way = self.way(&demand.principal)?;
+        let way = self.way(&needed.principal)?;
         let mut tasks = self.shared.tasks();
         while tasks.try_join_next().is_some() {} // those that have ended
         let known = self.shared.known.load_full();
-        if let Some(kept) = find(&known, &demand.asked()) {
+        if let Some(kept) = find(&known, &needed.borrowed()) {
             return Ok(kept);
         }
         if tasks.len() >= MOST_KEPT {
             return Err(Unvouched::Full);
         }
-        let kept = Arc::new(Kept::new(demand.clone()));
+        let kept = Arc::new(Kept::new(needed.clone()));
         let mut more = Known::clone(&known);
-        let of_ticket = more.entry(demand.ticket.as_slice().into()).or_default();
+        let of_ticket = more.entry(needed.ticket.as_slice().into()).or_default();
         of_ticket.push(Arc::clone(&kept));
         self.shared.known.store(Arc::new(more));
         tasks.spawn(keep(
@@ -225,10 +225,10 @@ impl Shared {
     fn forget(&self, gone: &Arc<Kept>) {
         let _tasks = self.tasks();
         let mut fewer = Known::clone(&self.known.load());
-        if let Some(of_ticket) = fewer.get_mut(&gone.demand.ticket[..]) {
+        if let Some(of_ticket) = fewer.get_mut(&gone.needed.ticket[..]) {
             of_ticket.retain(|kept| !Arc::ptr_eq(kept, gone));
             if of_ticket.is_empty() {
-                fewer.remove(&gone.demand.ticket[..]);
+                fewer.remove(&gone.needed.ticket[..]);
             }
         }
         self.known.store(Arc::new(fewer));
@@ -237,16 +237,16 @@ impl Shared {
 
 async fn keep(kept: Arc<Kept>, shared: Weak<Shared>, way: Way, client: Client) {
     let now = || client.now().unwrap_or(0);
-    let ask = || async { ask(way.clone(), &kept.demand, None).await };
+    let ask = || async { ask(way.clone(), &kept.needed, None).await };
     kept.keep(ask, now).await;
     if let Some(shared) = shared.upgrade() {
         shared.forget(&kept);
     }
 }
 
-fn find(known: &Known, asked: &Asked<'_>) -> Option<Arc<Kept>> {
+fn find(known: &Known, asked: &NeededRef<'_>) -> Option<Arc<Kept>> {
     let of_ticket = known.get(asked.ticket)?;
-    let kept = of_ticket.iter().find(|kept| asked.is(&kept.demand));
+    let kept = of_ticket.iter().find(|kept| asked.is(&kept.needed));
     kept.cloned()
 }
 

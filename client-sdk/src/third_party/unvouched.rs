@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cattery_core::{FormError, limits::MAX_DISCHARGES};
 
-use super::{AskError, Demand};
+use super::{AskError, Needed};
 
 /// Why a token has not all the discharges that it asks for.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ use super::{AskError, Demand};
 pub enum Unvouched {
     /// Nobody has been asked yet: wait for it with [`ThirdParties::present`](super::ThirdParties::present).
     #[error("{} has not vouched for it yet", who(.0))]
-    NotYet(Vec<Demand>),
+    NotYet(Vec<Needed>),
     /// Somebody was asked, and does not vouch.
     #[error("{who} does not vouch for it: {why}")]
     Refused {
@@ -38,8 +38,8 @@ pub enum Unvouched {
     Form(#[from] FormError),
 }
 
-fn who(demands: &[Demand]) -> &str {
-    demands
+fn who(needed: &[Needed]) -> &str {
+    needed
         .first()
-        .map_or("a third party", |demand| &demand.principal)
+        .map_or("a third party", |needed| &needed.principal)
 }

@@ -9,7 +9,7 @@ use cattery_core::{
 use cattery_sdk::{
     Client, ConnectOptions, Credentials,
     keys::{Cluster, DischargeError, DischargeOptions},
-    third_party::demands,
+    third_party::needed,
 };
 
 use crate::authority::{Authority, now, service_key};
@@ -99,8 +99,8 @@ async fn its_word_holds_for_what_it_says_and_no_more() {
     assert!(good.not_after() <= now() + 60);
     let presentation = format!("{token},{}", &*good);
     assert_eq!(verify(&presentation), Ok(()));
-    assert_eq!(demands(&presentation, now()).unwrap(), []);
-    assert_eq!(demands(&presentation, good.not_after()).unwrap().len(), 1);
+    assert_eq!(needed(&presentation, now()).unwrap(), []);
+    assert_eq!(needed(&presentation, good.not_after()).unwrap().len(), 1);
 
     let bound = with(|_| {}, Some(binding)).await.unwrap();
     assert_eq!(verify(&format!("{token},{}", &*bound)), Ok(()));

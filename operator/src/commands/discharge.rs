@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use cattery_core::{Principal, inspect as parts, limits::MAX_DISCHARGES};
 use cattery_sdk::{
     keys::Discharge,
-    third_party::{Demand, ask, demands},
+    third_party::{Needed, ask, needed},
 };
 use clap::Args as ClapArgs;
 use serde::Serialize;
@@ -52,7 +52,7 @@ struct Shown<'a> {
 pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     let text = input::read_text("a token (cat1_…)")?;
     let text = inspect::without_scheme(&text);
-    let lacking = demands(text, clock::now())
+    let lacking = needed(text, clock::now())
         .context("this is no token (cat1_…) with discharges behind it, or not all of one")?;
     let there = parts::parts(text).count() - 1;
     if there + lacking.len() > MAX_DISCHARGES {
@@ -67,8 +67,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     let home = context.home()?;
     let mut presentation = Zeroizing::new(text.to_owned());
     let mut not_after = None;
-    for demand in &lacking {
-        let discharge = vouched(demand, &args, &home).await?;
+    for needed in &lacking {
+        let discharge = vouched(needed, &args, &home).await?;
         let end = discharge.not_after();
         not_after = Some(not_after.map_or(end, |first: u64| first.min(end)));
         *presentation += ",";
@@ -85,9 +85,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     Ok(Done::Well)
 }
 
-async fn vouched(demand: &Demand, args: &Args, home: &Home) -> anyhow::Result<Discharge> {
-    let who = plain(&demand.principal);
-    let principal: Option<Principal> = demand.principal.parse().ok();
+async fn vouched(needed: &Needed, args: &Args, home: &Home) -> anyhow::Result<Discharge> {
+    let who = plain(&needed.principal);
+    let principal: Option<Principal> = needed.principal.parse().ok();
     let service = principal
         .and_then(|principal| service_of(&principal))
         .with_context(|| {
@@ -99,7 +99,7 @@ async fn vouched(demand: &Demand, args: &Args, home: &Home) -> anyhow::Result<Di
     })?;
     let address = open(&at.address, &args.trust)?;
     let channel = channel(home, &service, &address, "Discharge").await?;
-    ask(channel, demand, args.ttl.map(Duration::from_secs))
+    ask(channel, needed, args.ttl.map(Duration::from_secs))
         .await
         .map_err(|why| anyhow!("{who} does not vouch for it: {}", plain(&why.to_string())))
 }

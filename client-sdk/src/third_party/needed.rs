@@ -9,7 +9,7 @@ use cattery_core::{
 
 /// One discharge that a token asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Demand {
+pub struct Needed {
     /// The service that the token is for.
     pub service: String,
     /// Who has to vouch.
@@ -22,9 +22,9 @@ pub struct Demand {
     pub generation: u32,
 }
 
-impl Demand {
-    pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked {
+impl Needed {
+    pub(crate) fn borrowed(&self) -> NeededRef<'_> {
+        NeededRef {
             service: &self.service,
             principal: &self.principal,
             ticket: &self.ticket,
@@ -36,7 +36,7 @@ impl Demand {
 
 /// The same, borrowed from a token.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct NeededRef<'a> {
     pub(crate) service: &'a str,
     pub(crate) principal: &'a str,
     pub(crate) ticket: &'a [u8],
@@ -44,19 +44,19 @@ pub(crate) struct Asked<'a> {
     pub(crate) generation: u32,
 }
 
-impl Asked<'_> {
-    pub(crate) fn is(&self, demand: &Demand) -> bool {
+impl NeededRef<'_> {
+    pub(crate) fn is(&self, needed: &Needed) -> bool {
         (self.ticket, self.principal, self.service)
             == (
-                &demand.ticket[..],
-                &demand.principal[..],
-                &demand.service[..],
+                &needed.ticket[..],
+                &needed.principal[..],
+                &needed.service[..],
             )
-            && (self.epoch, self.generation) == (demand.epoch, demand.generation)
+            && (self.epoch, self.generation) == (needed.epoch, needed.generation)
     }
 
-    pub(crate) fn to_owned(self) -> Demand {
-        Demand {
+    pub(crate) fn to_owned(self) -> Needed {
+        Needed {
             service: self.service.to_owned(),
             principal: self.principal.to_owned(),
             ticket: self.ticket.to_vec(),
@@ -71,12 +71,12 @@ impl Asked<'_> {
 ///
 /// # Errors
 /// It is malformed, or no token.
-pub fn demands(presentation: &str, now: u64) -> Result<Vec<Demand>, FormError> {
+pub fn needed(presentation: &str, now: u64) -> Result<Vec<Needed>, FormError> {
     let mut parts = inspect::parts(presentation);
-    let mut demands: Vec<Demand> = Vec::new();
+    let mut needed: Vec<Needed> = Vec::new();
     each(parts.next().unwrap_or_default(), |asked| {
-        if !demands.iter().any(|demand| asked.is(demand)) {
-            demands.push(asked.to_owned());
+        if !needed.iter().any(|needed| asked.is(needed)) {
+            needed.push(asked.to_owned());
         }
     })?;
     let mut scratch = Scratch::new();
@@ -89,17 +89,17 @@ pub fn demands(presentation: &str, now: u64) -> Result<Vec<Demand>, FormError> {
             continue;
         };
         if says.not_after > now {
-            demands.retain(|demand| {
-                (by.service, by.principal) != (&demand.service, &demand.principal)
-                    || says.ticket != demand.ticket
+            needed.retain(|needed| {
+                (by.service, by.principal) != (&needed.service, &needed.principal)
+                    || says.ticket != needed.ticket
             });
         }
     }
-    Ok(demands)
+    Ok(needed)
 }
 
 /// Shows each third-party caveat of one token.
-pub(crate) fn each(token: &str, mut show: impl FnMut(Asked<'_>)) -> Result<(), FormError> {
+pub(crate) fn each(token: &str, mut show: impl FnMut(NeededRef<'_>)) -> Result<(), FormError> {
     with_scratch(|scratch| {
         let Inspected::Token(token) = inspect::parse(token, scratch)? else {
             return Err(FormError::Prefix("cat1_"));
@@ -110,7 +110,7 @@ pub(crate) fn each(token: &str, mut show: impl FnMut(Asked<'_>)) -> Result<(), F
             .chain(token.unverified_caveats());
         for caveat in caveats.flatten() {
             if let Caveat::ThirdParty { principal, ticket } = &caveat {
-                show(Asked {
+                show(NeededRef {
                     service: id.service,
                     principal,
                     ticket,
