@@ -43,7 +43,8 @@
 //! | [`agent`] | the way to a local agent |
 //! | [`portable`], [`sealing`] | the strings that people carry, and secrets on their way |
 //!
-//! Whole programs: `examples/axum_service.rs`, `examples/tonic_service.rs`, `examples/tonic_client.rs`.
+//! Whole programs: `examples/axum_service.rs`, `examples/tonic_service.rs`, `examples/tonic_client.rs`, and a third party,
+//! `examples/approval_service.rs`.
 //!
 //! **What this is not.** The protocol is `cattery-core`'s; in here is all that needs a clock, randomness or a socket.
 #![forbid(unsafe_code)]

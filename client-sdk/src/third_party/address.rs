@@ -97,7 +97,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// An error with what is behind it: a transport's own words say little.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -11,8 +11,8 @@ use cattery_proto::v1::{DischargeRequest, RegisterRequest, vouching_client::Vouc
 use http_body::Body;
 use tonic::{Code, Status, body::Body as Sent, client::GrpcService};
 
-use super::{Needed, address::chain};
-use crate::keys::Discharge;
+use super::Needed;
+use crate::{connect::timed_out, keys::Discharge};
 
 type StdError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -141,7 +141,7 @@ impl AskError {
     fn of(status: &Status, no: Self) -> Self {
         let is_own = std::error::Error::source(status).is_some();
         match status.code() {
-            _ if is_own => Self::Unavailable(chain(status)),
+            _ if is_own => Self::Unavailable(unreached(status)),
             Code::PermissionDenied if status.message() == "caveat_failed" => {
                 Self::Caller("caveat_failed".to_owned())
             }
@@ -155,6 +155,29 @@ impl AskError {
             }
             _ => Self::Unavailable(status.message().to_owned()),
         }
+    }
+}
+
+/// A status of this side's own making, as a line for people.
+fn unreached(status: &Status) -> String {
+    if timed_out(status) {
+        return "it did not answer in time".to_owned();
+    }
+    let mut last = std::error::Error::source(status);
+    let mut is_transport = false;
+    while let Some(error) = last {
+        is_transport |= error.is::<tonic::transport::Error>();
+        match error.source() {
+            None => break,
+            source => last = source,
+        }
+    }
+    let last = last.map_or_else(|| status.message().to_owned(), ToString::to_string);
+    match is_transport {
+        true => format!(
+            "it cannot be reached ({last}): is the address right, and the CA the one of its certificate?"
+        ),
+        false => last,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a third party has to know by itself: which predicates it understands, and whether one is true.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use cattery_core::Caveat;
 
@@ -63,4 +63,15 @@ pub trait Decide: Send + Sync + 'static {
         asked: &Registration,
         caller: &Caller,
     ) -> impl Future<Output = Decision> + Send;
+}
+
+/// So that the program can change what it decides by.
+impl<D: Decide> Decide for Arc<D> {
+    async fn accept(&self, wanted: &Registration) -> Result<(), Declined> {
+        D::accept(self, wanted).await
+    }
+
+    async fn decide(&self, asked: &Registration, caller: &Caller) -> Decision {
+        D::decide(self, asked, caller).await
+    }
 }

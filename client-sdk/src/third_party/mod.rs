@@ -15,7 +15,7 @@
 //!
 //! # fn example(client: Client, ca_pem: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 //! let third_parties = ThirdParties::new(client.clone())
-//!     .at("service/iam", Address::parse("https://iam.example.org:7443", Some(ca_pem))?)?;
+//!     .at("service/iam", &Address::parse("https://iam.example.org:7443", Some(ca_pem))?)?;
 //! let layer = SignLayer::new(Signer::new(client, "photos").vouched_by(third_parties));
 //! # Ok(())
 //! # }

@@ -68,7 +68,7 @@ impl ThirdParties {
     ///
     /// # Errors
     /// [`NotAService`].
-    pub fn at(mut self, principal: &str, address: Address) -> Result<Self, NotAService> {
+    pub fn at(mut self, principal: &str, address: &Address) -> Result<Self, NotAService> {
         let refused = || NotAService(principal.to_owned());
         let parsed: Principal = principal.parse().map_err(|_| refused())?;
         let PrincipalKind::Service(service) = parsed.kind() else {

@@ -66,13 +66,22 @@ impl<D: Decide, T: Tickets> Vouching for VouchingService<D, T> {
         let (caller, now) = (caller(&request)?, self.now()?);
         let wanted = read(request.into_inner(), &caller, now)?;
         if let Err(declined) = self.decide.accept(&wanted).await {
-            tracing::info!(caller = caller.principal, %declined, "a ticket is not given");
+            tracing::info!(caller = caller.principal, why = ?declined.0, "a ticket is not given");
             return Err(Status::invalid_argument(declined.to_string()));
         }
         let ticket: [u8; 32] = rand::random(); // the thread's CSPRNG
         let not_after = wanted.not_after;
+        let (principal, service) = (wanted.principal.clone(), wanted.service.clone());
         let kept = self.tickets.keep(ticket, wanted, now).await;
         kept.map_err(|error| out_of_reach(&error))?;
+        let (caller, ticket_begin) = (caller.principal, begin(&ticket));
+        tracing::info!(
+            caller,
+            ticket_begin,
+            principal,
+            service,
+            "a ticket is given"
+        );
         Ok(Response::new(RegisterResponse {
             ticket: ticket.to_vec(),
             third_party: self.client.principal(),
@@ -121,6 +130,13 @@ impl<D: Decide, T: Tickets> Vouching for VouchingService<D, T> {
                 "the third party cannot vouch to this service at present: see its log",
             )
         })?;
+        tracing::info!(
+            caller = caller.principal,
+            ticket_begin = begin(&options.ticket),
+            service = registration.service,
+            not_after = discharge.not_after(),
+            "vouched"
+        );
         Ok(Response::new(DischargeResponse {
             not_after: discharge.not_after(),
             discharge: discharge.to_owned(),
@@ -174,10 +190,15 @@ impl fmt::Display for Why {
 }
 
 fn refuse(request: &DischargeRequest, caller: &Caller, why: Why) -> Status {
-    let begin = request.ticket.iter().take(4);
-    let ticket: String = begin.map(|byte| format!("{byte:02x}")).collect();
-    tracing::info!(caller = caller.principal, ticket, %why, "a discharge is refused");
+    let ticket_begin = begin(&request.ticket);
+    tracing::info!(caller = caller.principal, ticket_begin, %why, "a discharge is refused");
     Status::permission_denied(NO)
+}
+
+/// Enough of a ticket to find it in a log again.
+fn begin(ticket: &[u8]) -> String {
+    let begin = ticket.iter().take(4);
+    begin.map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn out_of_reach(error: &TicketsError) -> Status {

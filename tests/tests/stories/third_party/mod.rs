@@ -4,7 +4,12 @@ mod place;
 mod renewed;
 
 use anyhow::{Context as _, Result, ensure};
-use cattery_tests::{cli::one_clear_line, wait};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use cattery_tests::{
+    cli::one_clear_line,
+    secrets::{Secret, find},
+    wait,
+};
 
 use self::place::Place;
 
@@ -56,7 +61,14 @@ fn a_token_is_good_while_the_approval_stands() -> Result<()> {
     let key = cattery_core::UserKey::parse_text(&key).context("the narrower key")?;
     let token = cattery_tests::town::mint(&key)?;
     ensure!(place.discharge(alice, &token)?.code == 1);
-    ensure!(place.status(&place.vouched(&place.bob, &token)?)? == 200);
+    let presented = place.vouched(&place.bob, &token)?;
+    ensure!(place.status(&presented)? == 200);
+
+    let (_, discharge) = presented.split_once(",catd1_").context("a discharge")?;
+    let bytes = URL_SAFE_NO_PAD.decode(discharge)?;
+    let tag = Secret::new("the tag of a discharge", &bytes[bytes.len() - 32..]);
+    let leaked = find(&place.town.logs(), &[tag])?;
+    ensure!(leaked.is_empty(), "{leaked:?}");
     Ok(())
 }
 
@@ -119,6 +131,10 @@ fn what_is_no_word_of_a_third_party_is_worth_nothing() -> Result<()> {
             &["--ca FILE"],
         ),
         (vec!["discharge", "--at", &at], &["--ca FILE"]),
+        (
+            [&["discharge", "--at", "service/iam=127.0.0.1:1"][..], &ca].concat(),
+            &["service/iam", "cannot be reached", "refused"],
+        ),
         (
             [&["discharge", "--at", "service/other=a.test:1"][..], &ca].concat(),
             &["service/iam", "--at"],

@@ -47,7 +47,7 @@ struct Approvals {
     asked: AtomicU32,
 }
 
-impl Decide for Arc<Approvals> {
+impl Decide for Approvals {
     async fn accept(&self, wanted: &Registration) -> Result<(), Declined> {
         match wanted.predicate.as_str() {
             "approved" => Ok(()),

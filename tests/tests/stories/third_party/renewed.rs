@@ -26,7 +26,7 @@ fn a_program_goes_on_while_it_is_vouched_for_and_no_longer() -> Result<()> {
         let client = Client::connect(credentials, ConnectOptions::default()).await?;
         let ca = std::fs::read(&place.ca)?;
         let third_parties = ThirdParties::new(client.clone())
-            .at("service/iam", Address::parse(&place.address, Some(&ca))?)?;
+            .at("service/iam", &Address::parse(&place.address, Some(&ca))?)?;
         let wanted = Wanted {
             predicate: "approved".to_owned(),
             principal: None,
