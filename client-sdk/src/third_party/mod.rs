@@ -34,7 +34,7 @@ mod unvouched;
 pub use address::{Address, AddressError};
 pub use ask::{AskError, Ticket, Wanted, ask, register};
 pub use decide::{Decide, Decision, Declined, Registration};
-pub use needed::{Needed, needed};
+pub use needed::{Needed, needed, without_ended};
 pub use parties::{NotAService, ThirdParties};
 pub use serve::VouchingService;
 pub use tickets::{MemoryTickets, Tickets, TicketsError};

@@ -6,6 +6,7 @@ use cattery_core::{
     Caveat, FormError, Scratch,
     inspect::{self, Inspected},
 };
+use zeroize::Zeroizing;
 
 /// One discharge that a token asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +97,31 @@ pub fn needed(presentation: &str, now: u64) -> Result<Vec<Needed>, FormError> {
         }
     }
     Ok(needed)
+}
+
+/// The same presentation without the discharges that have ended at `now`, Unix seconds: there is room for four alone.
+///
+/// # Errors
+/// It is malformed.
+pub fn without_ended(presentation: &str, now: u64) -> Result<Zeroizing<String>, FormError> {
+    let mut parts = inspect::parts(presentation);
+    let token = parts.next().unwrap_or_default();
+    let mut kept = Zeroizing::new(String::with_capacity(presentation.len()));
+    kept.push_str(token);
+    let mut scratch = Scratch::new();
+    for part in parts {
+        let has_ended = match inspect::parse(part, &mut scratch)? {
+            Inspected::Discharge(discharge) => discharge
+                .unverified_discharge()
+                .is_ok_and(|says| says.not_after <= now),
+            _ => return Err(FormError::Prefix("catd1_")),
+        };
+        if !has_ended {
+            kept.push(',');
+            kept.push_str(part);
+        }
+    }
+    Ok(kept)
 }
 
 /// Shows each third-party caveat of one token.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     Address, Needed, Ticket, Unvouched, Wanted, ask,
     kept::Kept,
-    needed::{NeededRef, each, needed},
+    needed::{NeededRef, each, needed, without_ended},
     register,
 };
 use crate::{
@@ -100,15 +100,16 @@ impl ThirdParties {
         })
     }
 
-    /// The token with all the discharges that it asks for, those behind it already included: what goes behind `Bearer `. Waits for
+    /// The token with all the discharges that it asks for, those behind it included that have not ended: what goes behind `Bearer `. Waits for
     /// each that is not held yet, some seconds at most.
     ///
     /// # Errors
     /// [`Unvouched`].
     pub async fn present(&self, presentation: &str) -> Result<Zeroizing<String>, Unvouched> {
-        let lacking = needed(presentation, self.now())?;
+        let now = self.now();
+        let mut whole = without_ended(presentation, now)?;
+        let lacking = needed(&whole, now)?;
         self.wait_for(&lacking).await?;
-        let mut whole = Zeroizing::new(presentation.trim_end().to_owned());
         for needed in &lacking {
             let kept = self.find(&needed.borrowed());
             let held = kept.and_then(|kept| kept.good(self.now()));

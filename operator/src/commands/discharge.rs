@@ -6,11 +6,10 @@ use anyhow::{Context as _, anyhow, bail};
 use cattery_core::{Principal, inspect as parts, limits::MAX_DISCHARGES};
 use cattery_sdk::{
     keys::Discharge,
-    third_party::{Needed, ask, needed},
+    third_party::{Needed, ask, needed, without_ended},
 };
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::{Context, inspect};
 use crate::{
@@ -24,8 +23,9 @@ use crate::{
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Reads a token, asks each third party that it names, and prints the token with their discharges: what goes behind `Bearer`. A
-discharge is good for a minute, unless the third party says less: get it right before the token is used.
+Reads a token, with discharges or without, asks each third party whose discharge is missing or over, and prints the token with all of
+them: what goes behind `Bearer`. A discharge is good for a minute, unless the third party says less: get it right before the
+token is used.
 
 Example:
   cattery mint photos | cattery discharge --at service/iam=iam.example.org:7443 --ca ca.pem")]
@@ -40,6 +40,8 @@ pub(crate) struct Args {
     ttl: Option<u64>,
 }
 
+const NO_TOKEN: &str = "this is no token (cat1_…) with discharges behind it, or not all of one";
+
 #[derive(Serialize)]
 struct Shown<'a> {
     presentation: &'a str,
@@ -51,10 +53,10 @@ struct Shown<'a> {
 
 pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     let text = input::read_text("a token (cat1_…)")?;
-    let text = inspect::without_scheme(&text);
-    let lacking = needed(text, clock::now())
-        .context("this is no token (cat1_…) with discharges behind it, or not all of one")?;
-    let there = parts::parts(text).count() - 1;
+    let now = clock::now();
+    let mut presentation = without_ended(inspect::without_scheme(&text), now).context(NO_TOKEN)?;
+    let lacking = needed(&presentation, now).context(NO_TOKEN)?;
+    let there = parts::parts(&presentation).count() - 1;
     if there + lacking.len() > MAX_DISCHARGES {
         bail!(
             "with {} discharges more it would have over {MAX_DISCHARGES}, and no service takes so many",
@@ -65,7 +67,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         out::note("it asks for no discharge that it does not have");
     }
     let home = context.home()?;
-    let mut presentation = Zeroizing::new(text.to_owned());
     let mut not_after = None;
     for needed in &lacking {
         let discharge = vouched(needed, &args, &home).await?;

@@ -67,6 +67,25 @@ fn a_program_goes_on_while_it_is_vouched_for_and_no_longer() -> Result<()> {
         })
         .await?;
 
+        // Where nothing can wait, the first attempt has it fetched, and a later one has it.
+        let apart = ThirdParties::new(client.clone())
+            .at("service/iam", &Address::parse(&place.address, Some(&ca))?)?;
+        let signer = Signer::new(client.clone(), "photos")
+            .options(narrowed(ticket.caveat()))
+            .vouched_by(apart);
+        let early = signer
+            .authorization()
+            .err()
+            .context("nothing is held yet")?;
+        ensure!(
+            early.to_string().contains("service/iam has not vouched"),
+            "{early}"
+        );
+        let header =
+            wait::until_async("it has come", || async { Ok(signer.authorization().ok()) }).await?;
+        let bearer = header.to_str()?.trim_start_matches("Bearer ");
+        ensure!(code(agent.clone(), bearer).await?.is_empty());
+
         // A token that came from elsewhere is vouched for as well.
         let token = client.mint("photos", &narrowed(ticket.caveat()))?;
         let presented = third_parties.present(&token).await?;
