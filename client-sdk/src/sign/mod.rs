@@ -13,6 +13,7 @@ mod layer;
 mod replay;
 mod signer;
 mod target;
+mod vouched;
 
 pub use body::{DigestBody, DigestBodyLayer};
 pub use carry::{CarryForward, CarryForwardLayer};

@@ -22,6 +22,7 @@ mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod third_party;
 mod two_authorities;
 mod wrong_inputs;
 
