@@ -140,7 +140,7 @@ Examples:
         subcommand,
         after_help = "\
 Example:
-  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)"
+  (umask 077; cattery key export photos | cattery key attenuate --method GET > reader.key)"
     )]
     Key(key::Command),
     /// Tokens
@@ -148,7 +148,7 @@ Example:
         subcommand,
         after_help = "\
 Example:
-  cattery mint photos | cattery token attenuate --caveat method=GET"
+  cattery mint photos | cattery token attenuate --method GET"
     )]
     Token(token::Command),
     /// Ask an agent whether a token is good

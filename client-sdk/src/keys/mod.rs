@@ -18,5 +18,6 @@ pub(crate) use clock::unix_now;
 pub use cluster::Cluster;
 pub use fetch::{Auth, FetchError, IssuedKeys, KeyRefusal, fetch_user_keys};
 pub use health::{Failing, Health};
+pub(crate) use mint::narrow_token;
 pub use mint::{MintError, MintOptions, Token};
 pub use source::Credentials;

@@ -10,6 +10,8 @@ mod replay;
 mod signer;
 mod target;
 
+pub(crate) use target::normal;
+
 pub use interceptor::SignInterceptor;
 pub use layer::{Sign, SignLayer};
 pub use replay::{BufferedBodies, ClonedBodies, EmptyBodies, NoReplay, Replay};

@@ -1,6 +1,6 @@
 //! `cattery user api-key`: what users log in with.
 
-use cattery_core::{Caveat, UserName};
+use cattery_core::UserName;
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_API_KEY, ReceiverKey};
 use clap::Subcommand;
@@ -11,6 +11,7 @@ use super::Context;
 use crate::{
     authority::{Session, open_text},
     caveat_text, clock,
+    conditions::{Conditions, What},
     exit::Done,
     plain::plain,
     reach::{self, Reach},
@@ -23,16 +24,15 @@ pub(crate) enum Command {
 Examples:
   (umask 077; cattery user api-key create alice > alice.api-key)
   cattery user api-key create ci --ttl 30d --output json
-  cattery user api-key create grafana --caveat method=GET --caveat path=/metrics --ttl 30d     may read metrics, and nothing else")]
+  cattery user api-key create grafana --method GET --path /metrics --ttl 30d     may read metrics, and nothing else")]
     Create {
         /// The user's name, without `user/`
         user: UserName,
         /// How long it is good for [default: until it is revoked]
         #[arg(long, visible_alias = "expires", value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         ttl: Option<u64>,
-        /// A condition that every key gets which is fetched with it, like method=GET; any number of them (`cattery mint --help` lists them)
-        #[arg(long, value_name = "CAVEAT")]
-        caveat: Vec<Caveat<'static>>,
+        #[command(flatten)]
+        conditions: Conditions,
     },
     /// List the API keys of a user, or all of them
     #[command(after_help = "Example:\n  cattery user api-key list alice")]
@@ -88,10 +88,15 @@ pub(crate) struct Made {
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home()?).await?;
+    let home = context.home()?;
     match command {
-        Command::Create { user, ttl, caveat } => {
-            let caveats = caveat_text::encode(&caveat)?;
+        Command::Create {
+            user,
+            ttl,
+            conditions,
+        } => {
+            let caveats = caveat_text::encode(&conditions.caveats(What::Keys)?)?;
+            let mut session = Session::open(&home).await?;
             let made = create(&mut session, &user, ttl.unwrap_or(0), caveats).await?;
             let shown = Created {
                 api_key: &made.text,
@@ -102,6 +107,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 .show_secret(&shown, |shown| shown.api_key.to_owned(), || made.unseen())?;
         }
         Command::List { user } => {
+            let mut session = Session::open(&home).await?;
             let request = v1::ListApiKeysRequest {
                 user: user.map(String::from).unwrap_or_default(),
             };
@@ -127,6 +133,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             )?;
         }
         Command::Revoke { id, wait } => {
+            let mut session = Session::open(&home).await?;
             let request = v1::RevokeApiKeyRequest { id, wait };
             let answer = reach::ask(&mut session, async |admin| {
                 admin.revoke_api_key(request.clone()).await

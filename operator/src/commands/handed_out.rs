@@ -1,16 +1,17 @@
 //! What was handed out with `--revocable`, and for whom: kept in the home, so that it can be taken back alone.
 
-use anyhow::Context as _;
 use cattery_core::Caveat;
 use serde::Serialize;
 
 use super::Context;
 use crate::{
     clock,
-    exit::Done,
+    conditions::{Conditions, What},
+    exit::{Done, Usage},
     home::{HandedOut, Home},
     out,
     plain::plain,
+    random,
 };
 
 /// Longest name of whom it is for, bytes.
@@ -28,13 +29,31 @@ pub(crate) fn parse_whom(text: &str) -> Result<String, String> {
     }
 }
 
+/// The conditions of what comes on standard input.
+///
+/// # Errors
+/// They make no sense, or there is nothing to add.
+pub(crate) fn conditions(
+    conditions: Conditions,
+    is_revocable: bool,
+) -> anyhow::Result<Vec<Caveat<'static>>> {
+    let caveats = conditions.caveats(What::Read)?;
+    if caveats.is_empty() && !is_revocable {
+        return Err(Usage(
+            "nothing would become narrower: add a condition, like --path /albums or --caveat path=/albums, or --revocable"
+                .to_owned(),
+        )
+        .into());
+    }
+    Ok(caveats)
+}
+
 /// A fresh condition by which one hand-out can be revoked, and its id.
 ///
 /// # Errors
 /// There is no randomness.
 pub(crate) fn condition() -> anyhow::Result<(Caveat<'static>, [u8; 16])> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).context("the operating system gives no random bytes")?;
+    let id = random::id()?;
     Ok((Caveat::RevocationId { id }, id))
 }
 

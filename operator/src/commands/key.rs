@@ -6,7 +6,9 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Context, handed_out};
-use crate::{caveat_text, clock, exit::Done, home::HandedOut, input, user_keys};
+use crate::{
+    caveat_text, clock, conditions::Conditions, exit::Done, home::HandedOut, input, user_keys,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -19,14 +21,13 @@ pub(crate) enum Command {
     /// Read a key, and print a narrower one
     #[command(after_help = "\
 Examples:
-  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)
+  (umask 077; cattery key export photos | cattery key attenuate --method GET > reader.key)
   cattery --home reader login < reader.key
   (umask 077; cattery key export photos |
-     cattery key attenuate --caveat path=/app --caveat until=2026-01-31T12:00:00Z --revocable 'bob, contractor' > bob.key)")]
+     cattery key attenuate --path /app --until 1d --revocable 'bob, contractor' > bob.key)")]
     Attenuate {
-        /// A condition, like path=/albums; any number of them (`cattery mint --help` lists them)
-        #[arg(long, value_name = "CAVEAT", required_unless_present = "revocable")]
-        caveat: Vec<Caveat<'static>>,
+        #[command(flatten)]
+        conditions: Conditions,
         /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
         #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
         revocable: Option<String>,
@@ -50,7 +51,13 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
         Command::Export { service } => {
             user_keys::key_for(&context.home()?, &service, clock::now()).await?
         }
-        Command::Attenuate { caveat, revocable } => narrower(caveat, revocable, context)?,
+        Command::Attenuate {
+            conditions,
+            revocable,
+        } => {
+            let caveats = handed_out::conditions(conditions, revocable.is_some())?;
+            narrower(caveats, revocable, context)?
+        }
         Command::HandedOut => return handed_out::list(context),
     };
     let id = key.id();
