@@ -1,3 +1,6 @@
+mod own_api_keys;
+mod own_revocations;
+
 use std::collections::HashSet;
 
 use cattery_core::epoch::may_issue;
@@ -34,6 +37,43 @@ impl UserKeys for UserKeysService {
     ) -> Result<Response<v1::IssueUserKeysResponse>, Status> {
         serve(request, |call, request| issue(&self.0, call, request)).await
     }
+
+    async fn create_own_api_key(
+        &self,
+        request: Request<v1::CreateOwnApiKeyRequest>,
+    ) -> Result<Response<v1::CreateOwnApiKeyResponse>, Status> {
+        serve(request, |call, request| {
+            own_api_keys::create(&self.0, call, request)
+        })
+        .await
+    }
+
+    async fn list_own_api_keys(
+        &self,
+        request: Request<v1::ListOwnApiKeysRequest>,
+    ) -> Result<Response<v1::ListOwnApiKeysResponse>, Status> {
+        serve(request, |call, _| own_api_keys::list(&self.0, call)).await
+    }
+
+    async fn revoke_own_api_key(
+        &self,
+        request: Request<v1::RevokeOwnApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeOwnApiKeyResponse>, Status> {
+        serve(request, |call, request| {
+            own_api_keys::revoke(&self.0, call, request)
+        })
+        .await
+    }
+
+    async fn revoke_own(
+        &self,
+        request: Request<v1::RevokeOwnRequest>,
+    ) -> Result<Response<v1::RevokeOwnResponse>, Status> {
+        serve(request, |call, request| {
+            own_revocations::revoke(&self.0, call, request)
+        })
+        .await
+    }
 }
 
 async fn issue(
@@ -45,10 +85,11 @@ async fn issue(
     authority.bulletin.check()?;
     // All that the keys rest on is read after this moment.
     let asked = BootTime::now();
-    let (principal, proof, narrowed) = match &*call.caller {
+    let (principal, proof, under, narrowed) = match &*call.caller {
         Caller::User(proven) => (
             Principal::user(&proven.user),
             format!("api-key/{}", proven.api_key),
+            proven.parent.map(|parent| format!("api-key/{parent}")),
             proven.caveats.as_slice(),
         ),
         Caller::Agent {
@@ -56,6 +97,7 @@ async fn issue(
         } => (
             Principal::service(service),
             format!("agent/{}", device.id),
+            None,
             &[][..],
         ),
         Caller::Anyone | Caller::Operator { .. } => {
@@ -105,6 +147,7 @@ async fn issue(
     let leases = LeasesRecord {
         principal: principal.as_str().to_owned(),
         proof: proof.clone(),
+        under,
         issued_at: call.act.now(),
         leases: lease.leases,
     };

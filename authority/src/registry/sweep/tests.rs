@@ -34,6 +34,8 @@ fn api_key(number: u8, expires_at: Option<u64>, revoked_at: Option<u64>) -> ApiK
         expires_at,
         revoked_at,
         caveats: Vec::new(),
+        parent: None,
+        children: Vec::new(),
     }
 }
 
@@ -161,6 +163,7 @@ fn leases(principal: &str, count: u8, now: u64, length: u64) -> LeasesRecord {
     LeasesRecord {
         principal: principal.into(),
         proof: "api-key/1".into(),
+        under: None,
         issued_at: now,
         leases: (0..count).map(lease).collect(),
     }
@@ -175,6 +178,7 @@ async fn a_year_of_issuing_and_revoking_leaves_no_more_than_a_few_days_of_it() {
         timing: &TIMING,
         wait: false,
         proof: None,
+        own: None,
     };
     let mut most = 0;
     for day in 0..365 {
