@@ -7,7 +7,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 use crate::{
     commands::{
         Context, agent, api_key, audit, backup, ca, completions, epoch, grant, init, inspect, key,
-        lease, login, mint, operator, restore, revoke, service, status, token, user, verify,
+        lease, login, mint, operator, own_api_key, restore, revoke, service, status, token, user,
+        verify,
     },
     dev,
     exit::{self, Done},
@@ -143,6 +144,14 @@ Example:
   (umask 077; cattery key export photos | cattery key attenuate --method GET > reader.key)"
     )]
     Key(key::Command),
+    /// Your own API keys: narrower ones, for a dashboard or a script, made without an operator
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  (umask 077; cattery api-key create --method GET --path /metrics --ttl 30d > dashboard.api-key)"
+    )]
+    ApiKey(own_api_key::Command),
     /// Tokens
     #[command(
         subcommand,
@@ -267,6 +276,7 @@ impl Cli {
             Command::Login(args) => login::run(args, &context).await,
             Command::Mint(args) => mint::run(args, &context).await,
             Command::Key(command) => key::run(command, &context).await,
+            Command::ApiKey(command) => own_api_key::run(command, &context).await,
             Command::Token(command) => token::run(command, &context),
             Command::Verify(args) => verify::run(args, &context).await,
             Command::Inspect(args) => inspect::run(args, &context),

@@ -16,6 +16,7 @@ mod home;
 mod input;
 mod logging;
 mod out;
+mod own;
 mod patience;
 mod plain;
 mod random;

@@ -5,7 +5,7 @@ use cattery_core::{Caveat, ServiceName, UserKey};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, handed_out};
+use super::{Context, handed_out, take_back};
 use crate::{
     caveat_text, clock, conditions::Conditions, exit::Done, home::HandedOut, input, user_keys,
 };
@@ -35,6 +35,15 @@ Examples:
     /// List what was handed out from here with --revocable, and has not ended
     #[command(after_help = "Example:\n  cattery key handed-out")]
     HandedOut,
+    /// Take back what you handed out: one that `key handed-out` lists, or a token or key on standard input
+    #[command(after_help = "\
+It takes the API key that you are logged in with, and that one may not be narrowed. What was handed out stays taken back.
+
+Examples:
+  cattery key take-back 5f0c6d0e9a8b7c6d5e4f3a2b1c0d9e8f
+  cattery key take-back < stolen.token
+  cattery key take-back --whole-lease < stolen.token   the key that signed it, too, and all else signed with it")]
+    TakeBack(take_back::Args),
 }
 
 #[derive(Serialize)]
@@ -59,6 +68,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             narrower(caveats, revocable, context)?
         }
         Command::HandedOut => return handed_out::list(context),
+        Command::TakeBack(args) => return take_back::run(args, context).await,
     };
     let id = key.id();
     let text = key.to_text();
@@ -108,6 +118,7 @@ fn narrower(
             principal: of.principal.to_owned(),
             handed_out_at: clock::now(),
             expires_at: of.expires_at,
+            taken_back_at: None,
         };
         handed_out::note(&context.home()?, handed_out)?;
     }

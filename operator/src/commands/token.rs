@@ -84,5 +84,6 @@ fn describe(token: &str, whom: String, id: [u8; 16]) -> anyhow::Result<HandedOut
         principal: of.principal.to_owned(),
         handed_out_at: clock::now(),
         expires_at: payload.not_after,
+        taken_back_at: None,
     })
 }
