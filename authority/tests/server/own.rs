@@ -20,7 +20,7 @@ impl Cluster {
         UserKeysClient::new(connector.channel())
     }
 
-    async fn make(
+    pub(crate) async fn make(
         &self,
         api_key: &ApiKeyText,
         ttl_seconds: u64,

@@ -10,6 +10,7 @@ mod foreign;
 mod local;
 mod main_path;
 mod outage;
+mod own;
 mod quorum;
 mod readme;
 mod restart;
