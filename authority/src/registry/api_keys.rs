@@ -31,6 +31,8 @@ pub(crate) struct Proven {
     pub(crate) registration: u32,
     /// Encoded, that every key gets which it fetches.
     pub(crate) caveats: Vec<Vec<u8>>,
+    /// When it ends, Unix seconds; `None` for never.
+    pub(crate) expires_at: Option<u64>,
     /// The API key that it was made with.
     pub(crate) parent: Option<Hex<8>>,
     /// The API key's record, and its revision.
@@ -202,6 +204,7 @@ impl Registry {
                 api_key: record.id,
                 registration: record.registration,
                 caveats: record.caveats,
+                expires_at: record.expires_at,
                 parent: record.parent,
                 record: (key, revision),
             }),

@@ -85,12 +85,13 @@ async fn issue(
     authority.bulletin.check()?;
     // All that the keys rest on is read after this moment.
     let asked = BootTime::now();
-    let (principal, proof, under, narrowed) = match &*call.caller {
+    let (principal, proof, under, narrowed, last) = match &*call.caller {
         Caller::User(proven) => (
             Principal::user(&proven.user),
             format!("api-key/{}", proven.api_key),
             proven.parent.map(|parent| format!("api-key/{parent}")),
             proven.caveats.as_slice(),
+            proven.expires_at,
         ),
         Caller::Agent {
             service, device, ..
@@ -99,6 +100,7 @@ async fn issue(
             format!("agent/{}", device.id),
             None,
             &[][..],
+            None,
         ),
         Caller::Anyone | Caller::Operator { .. } => {
             return Err(Failure::Broken("user keys for someone who is no client"));
@@ -123,6 +125,7 @@ async fn issue(
         version: grantee.version(),
         proof: &proof,
         narrowed,
+        last,
         wanted: request.lease_seconds,
         receiver: &request.receiver_public_key,
         events: Vec::new(),
@@ -225,6 +228,8 @@ struct Lease<'a> {
     proof: &'a str,
     /// Caveats of what the principal proved that with.
     narrowed: &'a [Vec<u8>],
+    /// When that ends, Unix seconds: no lease goes on without it.
+    last: Option<u64>,
     wanted: u64,
     receiver: &'a [u8],
     events: Vec<Event>,
@@ -288,7 +293,7 @@ impl Lease<'_> {
         Ok(Issue::SealedUserKey(sealed))
     }
 
-    /// The least of what is wanted, granted and allowed. An active epoch has no end of its own, so it sets no limit.
+    /// The least of what is wanted, granted and allowed, and no later than the API key. An active epoch has no end of its own, so it sets no limit.
     fn expires_at(&self, grant: &GrantRecord) -> u64 {
         let most = self.greatest;
         let granted = grant.max_lease_seconds.unwrap_or(most).min(most);
@@ -296,7 +301,8 @@ impl Lease<'_> {
             0 => granted,
             wanted => granted.min(wanted),
         };
-        self.act.now().saturating_add(lease)
+        let end = self.act.now().saturating_add(lease);
+        self.last.map_or(end, |last| end.min(last))
     }
 
     fn event(&self, id: &KeyId<'_>) -> Event {

@@ -110,6 +110,11 @@ async fn a_user_makes_an_api_key_that_is_no_wider_and_lasts_no_longer() {
     assert_eq!(other.expires_at, parent.expires_at);
     let keys = cluster.user_keys(&childs, &["photos"], 0).await.unwrap();
     let user_key = keys[0].1.as_ref().unwrap();
+    assert_eq!(
+        user_key.id().expires_at,
+        child.expires_at,
+        "no lease outlives it"
+    );
     let caveats: Vec<String> = user_key
         .caveats()
         .map(|one| one.unwrap().to_string())

@@ -175,6 +175,8 @@ fn what_is_missing_is_said() {
         (&["mint", "photos"][..], "", "cattery login"),
         (&["key", "export", "photos"], "", "cattery login"),
         (&["user", "list"], "", "cattery login"),
+        (&["api-key", "list"], "", "cattery login"),
+        (&["key", "take-back"], "hello", "nothing was revoked"),
         (&["login"], "hello", "catapi1_"),
         (&["login"], "", "empty"),
         (&["login"], "catapi1_AAAA", "damaged"),
