@@ -70,7 +70,7 @@ impl Narrowing {
     /// # Errors
     /// [`HandOutError`].
     pub fn narrow_key(&self, key: &UserKey) -> Result<HandedOut, HandOutError> {
-        narrower_key(key, self.build()?)
+        narrower_key(key, &self.build()?)
     }
 
     /// A narrower token, with no key.
@@ -107,11 +107,11 @@ impl Narrowing {
             now.checked_add(by)
         };
         let now = now.ok_or(NarrowingError::Time)?;
-        narrower_key(key, self.build_at(now, [rand::random(), rand::random()])?)
+        narrower_key(key, &self.build_at(now, [rand::random(), rand::random()])?)
     }
 }
 
-fn narrower_key(key: &UserKey, narrowed: Narrowed) -> Result<HandedOut, HandOutError> {
+fn narrower_key(key: &UserKey, narrowed: &Narrowed) -> Result<HandedOut, HandOutError> {
     let Some((first, others)) = narrowed.caveats.split_first() else {
         return Err(NarrowingError::Empty.into());
     };

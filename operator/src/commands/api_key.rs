@@ -32,7 +32,7 @@ Examples:
         #[arg(long, visible_alias = "expires", value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         ttl: Option<u64>,
         #[command(flatten)]
-        conditions: Conditions,
+        conditions: Box<Conditions>,
     },
     /// List the API keys of a user, or all of them
     #[command(after_help = "Example:\n  cattery user api-key list alice")]

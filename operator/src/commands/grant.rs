@@ -34,7 +34,7 @@ Examples:
         #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         max_lease: Option<u64>,
         #[command(flatten)]
-        conditions: Conditions,
+        conditions: Box<Conditions>,
     },
     /// List grants
     #[command(after_help = "\

@@ -27,7 +27,7 @@ Examples:
      cattery key attenuate --path /app --until 1d --revocable 'bob, contractor' > bob.key)")]
     Attenuate {
         #[command(flatten)]
-        conditions: Conditions,
+        conditions: Box<Conditions>,
         /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
         #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
         revocable: Option<String>,
@@ -64,7 +64,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             conditions,
             revocable,
         } => {
-            let caveats = handed_out::conditions(conditions, revocable.is_some())?;
+            let caveats = handed_out::conditions(*conditions, revocable.is_some())?;
             narrower(caveats, revocable, context)?
         }
         Command::HandedOut => return handed_out::list(context),

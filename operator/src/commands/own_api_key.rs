@@ -30,7 +30,7 @@ Example:
         #[arg(long, visible_alias = "expires", value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         ttl: Option<u64>,
         #[command(flatten)]
-        conditions: Conditions,
+        conditions: Box<Conditions>,
     },
     /// List the API key that you are logged in with, and those that it made
     #[command(after_help = "Example:\n  cattery api-key list")]

@@ -20,7 +20,7 @@ Example:
   cattery mint photos | cattery token attenuate --method GET --path /albums")]
     Attenuate {
         #[command(flatten)]
-        conditions: Conditions,
+        conditions: Box<Conditions>,
         /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
         #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
         revocable: Option<String>,
@@ -38,7 +38,7 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
         conditions,
         revocable,
     } = command;
-    let mut caveats = handed_out::conditions(conditions, revocable.is_some())?;
+    let mut caveats = handed_out::conditions(*conditions, revocable.is_some())?;
     let mut token = input::read_text("a token (cat1_…)")?;
     if token.starts_with("catkey1_") {
         bail!("this is a user key: narrow it with `cattery key attenuate`");
