@@ -117,7 +117,8 @@ impl Registry {
             revoked_at: Some(act.now()),
             ..record.clone()
         };
-        let children = self.good_children(&stored.record, act.now()).await?;
+        let mut children = self.children(&stored.record).await?;
+        children.retain(|child| child.is_good(act.now()));
         let record = ended(&stored.record);
         let mut event = act
             .event(Action::ApiKeyRevoked, format!("user/{}", record.user))

@@ -6,6 +6,7 @@ mod agents;
 mod api_keys;
 mod cas;
 mod contacts;
+mod counts;
 mod evict;
 mod feed;
 mod grants;
@@ -23,6 +24,7 @@ mod services;
 mod sweep;
 #[cfg(test)]
 mod testkit;
+mod used;
 mod users;
 
 use std::sync::Arc;
@@ -46,6 +48,7 @@ pub(crate) use members::register;
 pub(crate) use recover::Recovery;
 pub(crate) use revoked::{MOST_REVOKED, Revocation, Revoking};
 pub(crate) use schedule::{Limits, Of, Outcome, Schedule, Wanted};
+pub(crate) use used::{Spent, Used};
 
 /// How often a change is decided anew when others change the same thing, before the caller is told to. Of two authorities that change what
 /// agents hear of without a pause, each loses to the other about every second time.
@@ -77,6 +80,9 @@ pub(crate) struct Registry {
     standing: Arc<Standing>,
     /// Held by whoever makes a change that agents hear of.
     feed_turn: Arc<Mutex<()>>,
+    uses: Arc<used::Uses>,
+    /// Leases that are out, by what they were proven with.
+    out: Arc<counts::Counts>,
 }
 
 impl Registry {
@@ -88,6 +94,8 @@ impl Registry {
             incarnation,
             standing: Arc::default(),
             feed_turn: Arc::default(),
+            uses: Arc::default(),
+            out: Arc::new(leases::counts()),
         }
     }
 

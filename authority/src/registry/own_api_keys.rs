@@ -16,7 +16,9 @@ use crate::records::{ApiKeyRecord, Hex, UserRecord, key};
 use crate::store::Transaction;
 
 /// Most that one API key has made and that are good: they end with it in one transaction.
-pub(super) const MOST_CHILDREN: usize = 32;
+const MOST_GOOD: usize = 32;
+/// Most that one API key has made and that are in the store, those that ended too: each one that is made has leases of its own.
+const MOST_KEPT: usize = 128;
 
 impl Registry {
     /// Makes an API key with another one: it has the caveats of that and these, and ends no later; without `ttl` it ends when that does.
@@ -34,10 +36,16 @@ impl Registry {
                     .into(),
             ));
         }
-        let good = self.good_children(&parent.record, act.now()).await?;
-        if good.len() >= MOST_CHILDREN {
+        let kept = self.children(&parent.record).await?;
+        let good = kept.iter().filter(|child| child.is_good(act.now()));
+        if good.count() >= MOST_GOOD {
             return Err(Failure::Refused(format!(
-                "{MOST_CHILDREN} API keys that this one made are good, and that is the most: end one with `cattery api-key revoke ID`"
+                "{MOST_GOOD} API keys that this one made are good, and that is the most: end one with `cattery api-key revoke ID`"
+            )));
+        }
+        if kept.len() >= MOST_KEPT {
+            return Err(Failure::Refused(format!(
+                "this API key made {MOST_KEPT} that are good or ended lately, and that is the most: make fewer that last longer"
             )));
         }
         let secret = Zeroizing::new(random::<32>()?);
@@ -52,7 +60,7 @@ impl Registry {
             ..parent.record.clone()
         };
         let key = key::api_key(&record.id);
-        let children = good.iter().map(|child| child.id).chain([record.id]);
+        let children = kept.iter().map(|child| child.id).chain([record.id]);
         let made = ApiKeyRecord {
             children: children.collect(),
             ..parent.record.clone()
@@ -81,11 +89,8 @@ impl Registry {
         now: u64,
     ) -> Result<Vec<(ApiKeyRecord, ApiKeyState)>, Failure> {
         let (user, own) = self.good_api_key(id, now).await?;
-        let mut all = vec![own.record];
-        for child in all[0].children.clone() {
-            let child = self.get(&key::api_key(&child)).await?;
-            all.extend(child.map(|child: Stored<ApiKeyRecord>| child.record));
-        }
+        let children = self.children(&own.record).await?;
+        let all = [vec![own.record], children].concat();
         let state = |key: ApiKeyRecord| {
             let state = key.state(Some(&user.record), now);
             (key, state)
@@ -114,20 +119,17 @@ impl Registry {
         self.end_api_key(act, stored).await
     }
 
-    /// Those that an API key made, and that are not over.
-    pub(super) async fn good_children(
+    /// Those that an API key made, as far as they are not forgotten.
+    pub(super) async fn children(
         &self,
         record: &ApiKeyRecord,
-        now: u64,
     ) -> Result<Vec<ApiKeyRecord>, Failure> {
-        let mut good = Vec::new();
+        let mut children = Vec::with_capacity(record.children.len());
         for id in &record.children {
-            let child = self.get::<ApiKeyRecord>(&key::api_key(id)).await?;
-            good.extend(child.map(|child| child.record).filter(|child| {
-                child.revoked_at.is_none() && child.expires_at.is_none_or(|end| end > now)
-            }));
+            let child: Option<Stored<ApiKeyRecord>> = self.get(&key::api_key(id)).await?;
+            children.extend(child.map(|child| child.record));
         }
-        Ok(good)
+        Ok(children)
     }
 
     /// The caller's API key, and its user. Whoever was let in a moment ago is told at the next call why it works no more.
@@ -149,6 +151,13 @@ impl Registry {
     }
 }
 
+impl ApiKeyRecord {
+    /// Whether it is neither revoked nor over.
+    pub(super) fn is_good(&self, now: u64) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
 /// When it ends that is to last so long.
 fn end(act: &Act, parent: &ApiKeyRecord, ttl: Option<Duration>) -> Result<Option<u64>, Failure> {
     match (ttl.map(|ttl| act.after(ttl)), parent.expires_at) {
@@ -161,5 +170,46 @@ fn end(act: &Act, parent: &ApiKeyRecord, ttl: Option<Duration>) -> Result<Option
             )))
         }
         (end, _) => Ok(end),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::testkit::{NOW, registry};
+
+    const DAY: u64 = 24 * 3600;
+
+    #[tokio::test]
+    async fn an_api_key_makes_no_more_than_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (registry, _) = registry(&dir).await;
+        let mut act = Act::new(String::new(), String::new());
+        act.time_ms = NOW * 1000;
+        let alice = "alice".parse().unwrap();
+        registry.add_user(&act, &alice).await.unwrap();
+        let made = registry
+            .create_api_key(&act, "alice", None, Vec::new())
+            .await;
+        let parent = made.unwrap().0.id;
+        let make = async |act: &Act| {
+            let made = registry.create_own_api_key(act, &parent, None, Vec::new());
+            made.await.map(|(record, _)| record)
+        };
+        for _ in 0..MOST_KEPT {
+            let id = make(&act).await.unwrap().id.to_string();
+            let ended = registry.revoke_own_api_key(&act, &parent, &id).await;
+            assert!(ended.unwrap().0.revoked_at.is_some());
+        }
+        let full = make(&act).await.unwrap_err();
+        assert!(
+            matches!(&full, Failure::Refused(why) if why.contains("128 that are good or ended lately"))
+        );
+        act.time_ms = (NOW + 30 * DAY) * 1000;
+        registry.sweep(act.now(), None).await.unwrap();
+        let last = make(&act).await.unwrap().id;
+        let own = registry.own_api_keys(&parent, act.now()).await.unwrap();
+        let ids: Vec<_> = own.iter().map(|(record, _)| record.id).collect();
+        assert_eq!(ids, [parent, last]);
     }
 }

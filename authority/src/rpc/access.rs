@@ -33,6 +33,7 @@ pub(crate) fn access(path: &str) -> Option<Access> {
         ("cattery.v1.Enrollment", "RecoverCertificate") => Anyone,
 
         ("cattery.v1.ServiceKeys", "FollowServiceKeys") => Agent,
+        ("cattery.v1.ServiceKeys", "SpendSingleUse") => Agent,
         ("cattery.v1.UserKeys", "IssueUserKeys") => Client,
         ("cattery.v1.UserKeys", "CreateOwnApiKey") => User,
         ("cattery.v1.UserKeys", "ListOwnApiKeys") => User,
@@ -115,7 +116,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(seen, 39);
+        assert_eq!(seen, 40);
     }
 
     #[test]

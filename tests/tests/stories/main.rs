@@ -13,6 +13,7 @@ mod outage;
 mod own;
 mod quorum;
 mod readme;
+mod replayed;
 mod restart;
 mod restore;
 mod revoked;
