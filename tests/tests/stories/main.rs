@@ -11,6 +11,7 @@ mod forward;
 mod local;
 mod main_path;
 mod outage;
+mod own;
 mod quorum;
 mod readme;
 mod replayed;
