@@ -4,14 +4,17 @@
 
 mod agents;
 mod api_keys;
+mod applying;
 mod cas;
 mod contacts;
 mod evict;
 mod feed;
 mod grants;
+mod groups;
 mod join_tokens;
 mod leases;
 mod members;
+mod names;
 mod operators;
 mod recover;
 mod revocations;
@@ -36,10 +39,12 @@ use crate::store::{Entry, Revision, Store, Transaction, list_all};
 
 pub(crate) use agents::{Device, gone};
 pub(crate) use api_keys::{ApiKeyState, Proven};
+pub(crate) use applying::Applying;
 pub(crate) use cas::{CaSchedule, Turns};
 pub(crate) use contacts::{Contact, Told};
-pub(crate) use grants::Grantee;
+pub(crate) use grants::Conditions;
 pub(crate) use join_tokens::{Enrolled, Join, Lifetimes};
+pub(crate) use leases::Under;
 pub(crate) use members::register;
 pub(crate) use recover::Recovery;
 pub(crate) use revoked::{MOST_REVOKED, Revocation, Revoking};

@@ -36,8 +36,8 @@ pub(crate) struct Revoking<'a> {
     pub(crate) timing: &'a Timing,
     /// Somebody waits until agents have it.
     pub(crate) wait: bool,
-    /// What the leases were issued for: `api-key/ID`.
-    pub(crate) proof: Option<&'a str>,
+    /// What the leases were issued on, where that is why: a name for the audit log, `proof` say, and what it is.
+    pub(crate) because: Option<(&'a str, &'a str)>,
 }
 
 impl Registry {
@@ -61,7 +61,7 @@ impl Registry {
             changed: feed.next(),
             entries: entries.collect(),
         };
-        let event = self.record_ids(act, &record, how.proof).await?;
+        let event = self.record_ids(act, &record, how.because).await?;
         let key = key::revoked(record.changed);
         let transaction = feed
             .raise_and_await(Transaction::new(), how.wait)
@@ -119,7 +119,7 @@ impl Registry {
         &self,
         act: &Act,
         record: &RevokedRecord,
-        proof: Option<&str>,
+        because: Option<(&str, &str)>,
     ) -> Result<Event, Failure> {
         let subject = subject(record);
         let count = record.entries.len().to_string();
@@ -129,8 +129,8 @@ impl Registry {
                 .field("ids", shown(entries))
                 .field("count", count.as_str())
                 .field("sequence", record.changed.to_string());
-            match proof {
-                Some(proof) => event.field("proof", proof),
+            match because {
+                Some((name, what)) => event.field(name, what),
                 None => event,
             }
         };
