@@ -7,6 +7,7 @@ mod crash;
 mod dashboard;
 mod fire;
 mod foreign;
+mod grants;
 mod local;
 mod main_path;
 mod outage;
