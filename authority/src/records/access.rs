@@ -71,6 +71,11 @@ impl GrantRecord {
         }
     }
 
+    /// Whether both are for the same service or pattern.
+    pub(crate) fn is_for_what(&self, other: &Self) -> bool {
+        self.service == other.service && self.service_registration == other.service_registration
+    }
+
     /// Whether keys are the same under either.
     pub(crate) fn has_conditions_of(&self, other: &Self) -> bool {
         self.caveats == other.caveats && self.max_lease_seconds == other.max_lease_seconds

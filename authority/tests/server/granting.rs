@@ -194,8 +194,18 @@ async fn exactly_one_grant_applies_and_can_be_asked_for() {
     assert_eq!(explained("mail").await, owned(&expected));
 
     // Two that differ: nobody but an operator knows which is meant, and an own one says it.
-    let added = cluster.grant("group/dev", "photos*", &[], 0).await;
-    added.unwrap();
+    let request = AddGrantRequest {
+        principal: "group/dev".into(),
+        service: "photos*".into(),
+        ..Default::default()
+    };
+    let answer = cluster.admin().add_grant(request).await.unwrap();
+    let tied = TiedGrant {
+        service: "photos*".into(),
+        group: "ops".into(),
+        users: 1,
+    };
+    assert_eq!(answer.into_inner().tied, std::slice::from_ref(&tied));
     assert_eq!(conditions(&alice, "photos").await, None);
     assert_eq!(cluster.all(&alice).await, ["mail", "photos-eu"]);
     let expected = [
@@ -205,10 +215,6 @@ async fn exactly_one_grant_applies_and_can_be_asked_for() {
         ("group/ops *", LongerFirst),
     ];
     assert_eq!(explained("photos").await, owned(&expected));
-    let tied = TiedGrant {
-        service: "photos*".into(),
-        group: "ops".into(),
-    };
     cluster.add_user("carol").await;
     cluster.join_group("ops", "carol").await.unwrap();
     assert_eq!(cluster.join_group("dev", "carol").await.unwrap(), [tied]);

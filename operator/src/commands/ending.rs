@@ -106,7 +106,7 @@ impl Ended {
                 "{leases} of before {are} revoked: agents refuse what was signed with them as soon as they hear of it"
             ),
             (_, false, _) => format!(
-                "{leases} of before {are} good until {} at the latest, as `--revoke` would have changed",
+                "{leases} of before {are} good until {} at the latest, and the same command with `--revoke` ends them",
                 clock::both(self.last_ends_at.unwrap_or(0), clock::now())
             ),
         }

@@ -1,6 +1,7 @@
 //! `cattery grant`: who may call which service.
 
 mod explain;
+mod tied;
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use super::{
     ending::{Ended, Ending},
 };
 use crate::{authority::Session, caveat_text, clock, exit::Done, plain::plain};
+
+pub(crate) use tied::Tied;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -122,9 +125,18 @@ pub(crate) const HEADER: [&str; 5] = [
 ];
 
 #[derive(Serialize)]
+struct Added {
+    #[serde(flatten)]
+    grant: Row,
+    /// Where another group says something else.
+    tied: Vec<Tied>,
+}
+
+#[derive(Serialize)]
 struct Set {
     #[serde(flatten)]
     grant: Row,
+    tied: Vec<Tied>,
     #[serde(flatten)]
     ended: Ended,
 }
@@ -154,14 +166,21 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                 max_lease_seconds: max_lease.unwrap_or(0),
             };
             let answer = session.admin.add_grant(request).await;
-            let grant = answer
+            let answer = answer
                 .map_err(|status| session.refused(&status))?
-                .into_inner()
-                .grant;
-            let row = Row::from(grant.unwrap_or_default());
-            context.out.show(&row, |row| {
-                format!("{} may call {}", plain(&row.principal), plain(&row.service))
+                .into_inner();
+            let added = Added {
+                grant: Row::from(answer.grant.unwrap_or_default()),
+                tied: answer.tied.into_iter().map(Tied::from).collect(),
+            };
+            context.out.show(&added, |Added { grant, .. }| {
+                format!(
+                    "{} may call {}",
+                    plain(&grant.principal),
+                    plain(&grant.service)
+                )
             })?;
+            Tied::note(&added.tied);
         }
         Command::List { principal, service } => {
             let mut session = Session::open(&context.home()?).await?;
@@ -209,8 +228,11 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                     |answer| answer.leases.take(),
                 )
                 .await?;
-            let grant = Row::from(answer.grant.unwrap_or_default());
-            let set = Set { grant, ended };
+            let set = Set {
+                grant: Row::from(answer.grant.unwrap_or_default()),
+                tied: answer.tied.into_iter().map(Tied::from).collect(),
+                ended,
+            };
             context.out.show(&set, |set| {
                 format!(
                     "{principal} gets keys for {service} under these conditions now: {}; {}",
@@ -218,6 +240,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
                     set.ended.sentence()
                 )
             })?;
+            Tied::note(&set.tied);
             return Ok(set.ended.done());
         }
         Command::Remove {

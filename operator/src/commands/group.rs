@@ -1,6 +1,7 @@
 //! `cattery group`: users who are granted something together.
 
 mod member;
+mod remove;
 
 use cattery_authority::granting::GroupName;
 use cattery_core::UserName;
@@ -54,6 +55,9 @@ Examples:
     Remove {
         /// The name, without `group/`
         name: GroupName,
+        /// Do not ask whether to go ahead
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         ending: Ending,
     },
@@ -87,20 +91,14 @@ struct Member {
     added_at: u64,
 }
 
-#[derive(Serialize)]
-struct Removed<'a> {
-    name: &'a str,
-    removed: bool,
-    #[serde(flatten)]
-    ended: Ended,
-}
-
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     match command {
         Command::Add { name } => add(name.as_str(), context).await,
         Command::List { user } => list(user.map(String::from).unwrap_or_default(), context).await,
         Command::Show { name } => show(name.as_str(), context).await,
-        Command::Remove { name, ending } => remove(name.as_str(), &ending, context).await,
+        Command::Remove { name, yes, ending } => {
+            remove::run(name.as_str(), yes, &ending, context).await
+        }
         Command::Member(command) => member::run(command, context).await,
     }
 }
@@ -191,33 +189,6 @@ async fn show(name: &str, context: &Context) -> anyhow::Result<Done> {
         )
     })?;
     Ok(Done::Well)
-}
-
-async fn remove(name: &str, ending: &Ending, context: &Context) -> anyhow::Result<Done> {
-    let request = v1::RemoveGroupRequest {
-        name: name.to_owned(),
-        ending: ending.request(),
-    };
-    let mut session = ending.session(context).await?;
-    let (_, ended) = ending
-        .ask(
-            &mut session,
-            async |admin| admin.remove_group(request.clone()).await,
-            |answer| answer.leases.take(),
-        )
-        .await?;
-    let removed = Removed {
-        name,
-        removed: true,
-        ended,
-    };
-    context.out.show(&removed, |removed| {
-        format!(
-            "group/{name} is gone, with its grants and memberships; {}",
-            removed.ended.sentence()
-        )
-    })?;
-    Ok(removed.ended.done())
 }
 
 impl From<v1::Group> for Row {

@@ -28,9 +28,8 @@ fn what_a_group_is_granted_is_changed_and_ends() -> Result<()> {
     admin.ok(&["group", "member", "add", "oncall", "bob"], "")?;
     bob.ok(&["login"], &api_key)?;
 
-    let status = |method, path, token: &str| {
-        anyhow::Ok(agent.forward_auth_of(method, path, token)?.status)
-    };
+    let status =
+        |method, path, token: &str| anyhow::Ok(agent.forward_auth_of(method, path, token)?.status);
     let old = bob.ok(&["mint", "photos-eu"], "")?;
     ensure!(status("GET", "/albums/7", &old)? == 200);
     ensure!(status("POST", "/albums/7", &old)? == 403);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use cattery_proto::v1;
 
-use super::{caveats, ending, grantee, length, principal, service_name, services};
+use super::{caveats, ending, grantee, length, principal, service_name, services, tied};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
@@ -23,9 +23,11 @@ pub(super) async fn add(
         Some(request.max_lease_seconds),
     )?;
     let registry = &authority.registry;
-    let grant = decide(|| registry.add_grant(&act, &grantee, &services, conditions.clone()));
+    let grant =
+        decide(|| registry.add_grant(&act, &grantee, &services, conditions.clone())).await?;
     Ok(v1::AddGrantResponse {
-        grant: Some(grant.await?.into()),
+        tied: tied::by_grant(authority, &grant).await?,
+        grant: Some(grant.into()),
     })
 }
 
@@ -67,10 +69,12 @@ pub(super) async fn set(
     let grant =
         decide(|| registry.set_grant(&act, &grantee, &services, conditions.clone())).await?;
     let under = Under::Grant(&grantee, &services);
+    let tied = tied::by_grant(authority, &grant).await?;
     let (grant, leases) = ending::after(authority, &act, Ok(grant), under, request.ending).await?;
     Ok(v1::SetGrantResponse {
         grant: grant.map(Into::into),
         leases: Some(leases),
+        tied,
     })
 }
 

@@ -2,11 +2,11 @@ use std::collections::HashMap;
 
 use cattery_proto::v1;
 
-use super::{count, ending, group_name, user_name};
+use super::{count, ending, group_name, tied, user_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
-use crate::granting::{Candidate, GroupName, is_tied};
+use crate::granting::Grantee;
 use crate::records::{GroupRecord, MembershipRecord};
 use crate::registry::{Under, decide};
 
@@ -85,7 +85,7 @@ pub(super) async fn get(
             members.push(member(&user.user, one));
         }
     }
-    let grantee = crate::granting::Grantee::Group(name);
+    let grantee = Grantee::Group(name);
     let grants = registry.grants(Some(&grantee), None).await?;
     let group = shape(group, members.len(), grants.len());
     members.truncate(MOST_SHOWN);
@@ -120,7 +120,7 @@ pub(super) async fn add_member(
     let added = decide(|| registry.add_group_member(&act, &group, user.as_str())).await?;
     Ok(v1::AddGroupMemberResponse {
         member: Some(member(user.as_str(), &added)),
-        tied: tied(authority, &group, &added, user.as_str()).await?,
+        tied: tied::by_member(authority, &added, user.as_str()).await?,
     })
 }
 
@@ -137,36 +137,6 @@ pub(super) async fn remove_member(
     Ok(v1::RemoveGroupMemberResponse {
         leases: Some(leases),
     })
-}
-
-/// Where the grants of a user's new group and those of their others say different things of the same service or pattern.
-async fn tied(
-    authority: &Authority,
-    group: &GroupName,
-    added: &MembershipRecord,
-    user: &str,
-) -> Result<Vec<v1::TiedGrant>, Failure> {
-    let registry = &authority.registry;
-    let registration = registry.known_user(user).await?.record.registration;
-    let mine = registry
-        .grants_of_group(group.as_str(), added.registration)
-        .await?;
-    let mut tied = Vec::new();
-    for other in registry.groups_of(user, registration).await? {
-        let theirs = registry
-            .grants_of_group(&other.group, other.registration)
-            .await?;
-        let is_with = |one: &&Candidate| {
-            let differs =
-                |mine: &Candidate| mine.grant.service == one.grant.service && is_tied(mine, one);
-            mine.iter().any(differs)
-        };
-        tied.extend(theirs.iter().filter(is_with).map(|one| v1::TiedGrant {
-            service: one.grant.service.clone(),
-            group: other.group.clone(),
-        }));
-    }
-    Ok(tied)
 }
 
 fn member(user: &str, membership: &MembershipRecord) -> v1::GroupMember {

@@ -14,6 +14,7 @@ mod revocations;
 mod schedule;
 mod services;
 mod status;
+mod tied;
 mod users;
 
 use std::time::Duration;

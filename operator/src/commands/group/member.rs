@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Context, Ended, Ending, Session};
-use crate::{exit::Done, out, plain::plain};
+use crate::{commands::grant::Tied, exit::Done};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -41,12 +41,6 @@ struct Added {
 }
 
 #[derive(Serialize)]
-struct Tied {
-    service: String,
-    group: String,
-}
-
-#[derive(Serialize)]
 struct Removed {
     group: String,
     user: String,
@@ -76,27 +70,16 @@ async fn add(group: &GroupName, user: &UserName, context: &Context) -> anyhow::R
     let answer = answer
         .map_err(|status| session.refused(&status))?
         .into_inner();
-    let tied = answer.tied.into_iter().map(|tied| Tied {
-        service: tied.service,
-        group: tied.group,
-    });
     let added = Added {
         group: group.to_string(),
         user: user.to_string(),
         added_at: answer.member.unwrap_or_default().added_at,
-        tied: tied.collect(),
+        tied: answer.tied.into_iter().map(Tied::from).collect(),
     };
     context
         .out
         .show(&added, |_| format!("user/{user} is in group/{group}"))?;
-    for Tied { service, group } in &added.tied {
-        out::note(&format!(
-            "the conditions of group/{} for {} differ from this group's, so user/{user} gets no keys by either: a grant of their own \
-             decides, and `cattery grant explain` shows what applies",
-            plain(group),
-            plain(service)
-        ));
-    }
+    Tied::note(&added.tied);
     Ok(Done::Well)
 }
 
