@@ -37,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
         .authority()
         .context("the URI names no server: http://HOST:PORT")?;
     let signer = Signer::new(client, service)
-        .bound_to_request()
+        .bound_to_request() // an error where it cannot be
         .authority(authority.as_str());
     let channel = ServiceBuilder::new()
         .layer(SignLayer::new(signer).replay_buffered(64 * 1024))

@@ -87,8 +87,8 @@ pub use text::{Authorization, authorization, bearer};
 pub use token::{AttenuateError, UnverifiedToken, attenuate_token};
 pub use user_key::{KeyError, UserKey};
 pub use verify::{
-    Code, Denied, Found, Keyring, Keys, LeaseFailure, MemorySince, NoRevocations, NoSingleUse,
-    Part, PayloadFailure, Policy, Reason, Revocations, Scratch, SingleUse, UnknownCode, Use,
-    UseRefused, Verified, Verifier,
+    Code, Demand, Demands, Denied, Found, Keyring, Keys, LeaseFailure, MemorySince, NoRevocations,
+    NoSingleUse, Part, PayloadFailure, Policy, Reason, Revocations, Scratch, SingleUse,
+    UnknownCode, Use, UseRefused, Verified, Verifier,
 };
 pub use wire::WireError;

@@ -391,6 +391,7 @@ fn times_beyond_the_range_are_remembered_to_its_end() {
             Policy {
                 leeway,
                 max_lifetime: 5,
+                ..Policy::default()
             },
             u64::MAX,
         )

@@ -372,7 +372,7 @@ proptest! {
             Ok(())
         };
         let mut scratch = Scratch::new();
-        let got = verifier(Policy { leeway, max_lifetime }).verify(&token, &facts(), now, &mut scratch);
+        let got = verifier(Policy { leeway, max_lifetime, ..Policy::default() }).verify(&token, &facts(), now, &mut scratch);
         prop_assert_eq!(got.map(|_| ()).map_err(|denied| denied.code), want);
     }
 

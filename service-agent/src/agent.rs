@@ -28,6 +28,8 @@ pub(crate) struct Agent {
     pub(crate) clock_difference: ClockDifference,
     /// Saying that clocks differ.
     pub(crate) skew_said: Seldom,
+    /// Saying that single uses cannot be spent.
+    pub(crate) spending_said: Seldom,
 }
 
 impl Agent {

@@ -102,6 +102,7 @@ impl App {
             leases: Leases::default(),
             clock_difference: ClockDifference::default(),
             skew_said: Seldom::default(),
+            spending_said: Seldom::default(),
             config,
         });
         let follower = Follower::new(Arc::clone(&agent), dir.clone(), cache)?;

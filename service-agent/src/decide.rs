@@ -3,13 +3,17 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
+use cattery_core::{
+    CaveatKind, Code, Denied, NoSingleUse, Policy, Reason, RequestFacts, Scratch, Verified,
+    Verifier,
+};
 use tracing::{debug, info};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::facts::Facts;
 use crate::keys::KeySet;
+use crate::once::{Noting, Spend};
 use crate::verdict::Verdict;
 
 thread_local! {
@@ -37,20 +41,30 @@ impl Agent {
         Policy {
             leeway: self.config.leeway_seconds,
             max_lifetime: self.config.max_lifetime_seconds,
+            demands: self.config.demands,
         }
     }
 
-    /// Verifies, and gives what `keep` makes of the result. No network, no waiting.
+    /// Verifies, and gives what `keep` makes of the result. Waits for nobody, but for the authorities where a single use has to be
+    /// spent with them.
     ///
     /// # Errors
     /// What the caller may be told; the rest is in the log.
-    pub(crate) fn verify<T>(
+    pub(crate) async fn verify<T>(
         &self,
         presentation: &str,
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
-        self.verify_at(Moment::now(), presentation, facts, keep)
+        let (kept, spend) = self.verify_at(Moment::now(), presentation, facts, |verified| {
+            let not_after = verified.not_after();
+            (keep(verified), not_after)
+        })?;
+        let (kept, not_after) = kept;
+        if let Some(spend) = spend {
+            self.spend(spend, not_after).await?;
+        }
+        Ok(kept)
     }
 
     fn verify_at<T>(
@@ -59,22 +73,23 @@ impl Agent {
         presentation: &str,
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
-    ) -> Result<T, Verdict> {
+    ) -> Result<(T, Option<Spend>), Verdict> {
         let keys = self.keys.load();
         let keys = self.usable(keys.as_ref(), now)?;
+        let memory = Noting::new(self.once.at(now), self.config.single_use_shared);
         let verifier = Verifier {
             service: self.service.as_str(),
             keys: keys.at(now.wall, self.config.leeway_seconds),
             revocations: keys,
-            single_use: self.once.at(now),
+            single_use: &memory,
             policy: self.policy(),
         };
         let facts = facts.as_core();
-        SCRATCH.with_borrow_mut(|scratch| {
+        let kept = SCRATCH.with_borrow_mut(|scratch| {
             let code = match verifier.verify(presentation, &facts, now.wall, scratch) {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
-                    log(&denied);
+                    log(&denied, &facts);
                     denied.code
                 }
             };
@@ -95,7 +110,8 @@ impl Agent {
                 self.blame_clocks(code, now);
             }
             Err(self.refuse(code))
-        })
+        })?;
+        Ok((kept, memory.into_spend()))
     }
 
     fn blame_clocks(&self, code: Code, now: Moment) {
@@ -123,17 +139,40 @@ impl Agent {
 }
 
 /// What a stranger claims stays out of the log: the principal is there only once the tag was right.
-fn log(denied: &Denied<'_>) {
+/// A token for another request is told with what it was sent with, but for the query, which may be private.
+fn log(denied: &Denied<'_>, facts: &RequestFacts<'_>) {
     let (code, reason) = (denied.code, denied.reason);
+    let token_id = denied.token_id.map(hex::encode);
     match denied.key_id {
+        Some(id) if is_of_another_request(reason) => debug!(
+            %code,
+            detail = %reason,
+            principal = id.principal,
+            token_id,
+            method = facts.method,
+            authority = facts.authority,
+            path = facts.path(),
+            body_known = facts.body_sha256.is_some(),
+            "refused"
+        ),
         Some(id) if denied.is_authentic() => debug!(
             %code,
             detail = %reason,
             principal = id.principal,
-            token_id = denied.token_id.map(hex::encode),
+            token_id,
             "refused"
         ),
         Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, "refused"),
         None => debug!(%code, detail = %reason, "refused"),
     }
+}
+
+fn is_of_another_request(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Caveat {
+            kind: Some(CaveatKind::Request),
+            ..
+        }
+    )
 }

@@ -4,6 +4,7 @@ mod error;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cattery_proto::v1;
@@ -11,9 +12,10 @@ use cattery_sdk::connect::Connector;
 use cattery_sdk::identity::KeyPair;
 use cattery_sdk::tls::{Identity, Trust};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::transport::Channel;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 use tracing::{info, warn};
 use v1::enrollment_client::EnrollmentClient;
 use v1::service_keys_client::ServiceKeysClient;
@@ -34,7 +36,7 @@ struct Session {
     enrolled: Arc<Enrolled>,
     connector: Connector,
     /// For single calls.
-    channel: Channel,
+    channel: ArcSwap<Channel>,
 }
 
 /// Replaces its connections whenever the certificate, the trust bundle or the addresses change.
@@ -86,9 +88,31 @@ impl Link {
             receiver_public_key,
             lease_seconds: 0,
         };
-        let mut client = UserKeysClient::new(session.channel.clone());
+        let mut client = UserKeysClient::new(session.channel());
         let response = client.issue_user_keys(request).await;
         session.explained(response)
+    }
+
+    /// Spends a single use for all agents of the service.
+    pub(crate) async fn spend_single_use(
+        &self,
+        request: v1::SpendSingleUseRequest,
+        patience: Duration,
+    ) -> Result<v1::SpendSingleUseResponse, CallError> {
+        let session = self.session.load_full();
+        let channel = session.channel.load_full();
+        let mut client = ServiceKeysClient::new(Channel::clone(&channel));
+        let answer = timeout(patience, client.spend_single_use(request)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            let patience = patience.as_millis();
+            Err(Status::unavailable(format!("no answer in {patience} ms")))
+        });
+        if let Err(status) = &answer
+            && status.code() == Code::Unavailable
+        {
+            session.turn_from(&channel);
+        }
+        session.explained(answer)
     }
 
     /// Renews the certificate, for the same key, and uses the new one from then on.
@@ -97,7 +121,7 @@ impl Link {
         let request = v1::RenewCertificateRequest {
             csr: self.key.csr()?,
         };
-        let mut client = EnrollmentClient::new(session.channel.clone());
+        let mut client = EnrollmentClient::new(session.channel());
         let response = client.renew_certificate(request).await;
         let response = response.map_err(|status| {
             let outcome = Outcome::of(&status, &session.connector);
@@ -206,9 +230,21 @@ impl Session {
         let connector = Connector::new(addresses, &trust, Some(&identity))?;
         Ok(Self {
             enrolled: Arc::new(enrolled),
-            channel: connector.channel(),
+            channel: ArcSwap::from_pointee(connector.channel()),
             connector,
         })
+    }
+
+    fn channel(&self) -> Channel {
+        Channel::clone(&self.channel.load())
+    }
+
+    /// Goes to another authority with the next call, unless somebody has done so since `used` was taken.
+    fn turn_from(&self, used: &Arc<Channel>) {
+        let other = Arc::new(self.connector.channel());
+        if Arc::ptr_eq(&self.channel.compare_and_swap(used, other), used) {
+            self.connector.avoid(); // a channel connects with its first call
+        }
     }
 
     fn explained<T>(&self, response: tonic::Result<tonic::Response<T>>) -> Result<T, CallError> {

@@ -17,13 +17,15 @@ use crate::registry::{Of, Outcome, Wanted, decide};
 const LOOK: Duration = Duration::from_secs(1);
 /// How often what is over is cleared away. The first time is an hour after the start: by then a machine has set a clock that was wrong.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// How often uses of single-use tokens are cleared away: there may be thousands in a second.
+const SWEEP_USED: Duration = Duration::from_secs(60);
 /// How often a step that has to wait is mentioned in the log.
 const MENTION: Duration = Duration::from_secs(600);
 
 /// Leads whenever this authority is elected, until `drain`.
 pub(super) async fn keep(authority: Arc<Authority>, drain: CancellationToken) {
     let (began, start) = (now_ms() / 1000, Instant::now());
-    let (mut swept, mut mentioned) = (Instant::now(), None);
+    let (mut swept, mut swept_used, mut mentioned) = (Instant::now(), Instant::now(), None);
     let mut turning = Turning::default();
     while timeout(LOOK, drain.cancelled()).await.is_err() {
         let id = format!("authority/{}", authority.config.authority_id);
@@ -39,12 +41,18 @@ pub(super) async fn keep(authority: Arc<Authority>, drain: CancellationToken) {
         if let Err(error) = turning.look(&authority, &act).await {
             tracing::warn!(error = %chain(&error), "cannot see to the CAs");
         }
+        // A clock that jumps ahead must not remove what is still good.
+        let now = act
+            .now()
+            .min(began.saturating_add(start.elapsed().as_secs()));
+        if swept_used.elapsed() >= SWEEP_USED {
+            swept_used = Instant::now();
+            if let Err(error) = authority.registry.sweep_used(now).await {
+                tracing::warn!(error = %chain(&error), "cannot forget uses of tokens that are over");
+            }
+        }
         if swept.elapsed() >= SWEEP {
             swept = Instant::now();
-            // A clock that jumps ahead must not remove what is still good.
-            let now = act
-                .now()
-                .min(began.saturating_add(start.elapsed().as_secs()));
             let recovery = authority.config.agent_recovery_window;
             match authority.registry.sweep(now, recovery).await {
                 Ok(0) => {}

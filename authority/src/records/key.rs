@@ -49,6 +49,11 @@ pub const GROUPS: &str = "group/";
 /// Prefix of [`user_groups`].
 pub const USER_GROUPS: &str = "user-groups/";
 
+/// Prefix of [`used`].
+pub const USED: &str = "used/";
+/// The [`SweptRecord`](super::SweptRecord).
+pub const SWEPT_USED: &str = "swept/used";
+
 /// An [`EpochRecord`](super::EpochRecord): ten digits, so that the order of keys is that of numbers.
 pub fn epoch(number: u32) -> String {
     format!("{EPOCHS}{number:010}")
@@ -157,4 +162,14 @@ pub fn leases_of(principal: &str) -> String {
 /// A [`RevokedRecord`](super::RevokedRecord). The order of the keys is that of the numbers.
 pub fn revoked(changed: u64) -> String {
     format!("{REVOKED}{changed:020}")
+}
+
+/// A use of a single-use token, by when the token ends: the order of the keys is that of the ends. Its value is the attempt that spent it.
+pub fn used(not_after: u64, service: &str, mark: &Hex<32>) -> String {
+    format!("{USED}{not_after:020}/{service}/{mark}")
+}
+
+/// When the token ends whose use is at this key.
+pub fn used_until(key: &str) -> Option<u64> {
+    key.strip_prefix(USED)?.split('/').next()?.parse().ok()
 }

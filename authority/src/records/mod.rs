@@ -17,6 +17,7 @@ mod names;
 mod operator;
 mod revoked;
 mod schedule;
+mod used;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +39,7 @@ pub use revoked::{RevocableIdRecord, RevokedEntry, RevokedRecord};
 pub use schedule::{
     ActiveRecord, DrainingRecord, EpochRecord, EpochsRecord, FeedRecord, LineRecord, PreparedRecord,
 };
+pub use used::SweptRecord;
 
 /// The layout of the store that this version reads and writes: [`ClusterRecord::format`].
 pub const FORMAT: u32 = 2;
@@ -103,6 +105,7 @@ records! {
     LeastVersionRecord: "least version",
     LeasesRecord: "leases",
     RevokedRecord: "revoked ids",
+    SweptRecord: "swept uses",
     crate::audit::Position: "audit mark",
 }
 
@@ -169,6 +172,10 @@ mod tests {
     #[test]
     fn places_sort_by_number() {
         assert!(key::revoked(9) < key::revoked(10));
+        let used = |not_after| key::used(not_after, "photos", &Hex([1; 32]));
+        assert!(used(9) < used(10) && used(10) < used(u64::MAX));
+        assert_eq!(key::used_until(&used(10)), Some(10));
+        assert_eq!(key::used_until(key::SWEPT_USED), None);
         assert!(key::revoked(10) < key::revoked(u64::MAX));
         assert!(key::epoch(9) < key::epoch(10));
         assert!(key::epoch(10) < key::epoch(u32::MAX));

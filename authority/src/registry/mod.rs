@@ -7,6 +7,7 @@ mod api_keys;
 mod applying;
 mod cas;
 mod contacts;
+mod counts;
 mod evict;
 mod feed;
 mod grants;
@@ -24,6 +25,8 @@ mod services;
 mod sweep;
 #[cfg(test)]
 mod testkit;
+mod under;
+mod used;
 mod users;
 
 use std::sync::Arc;
@@ -44,11 +47,12 @@ pub(crate) use cas::{CaSchedule, Turns};
 pub(crate) use contacts::{Contact, Told};
 pub(crate) use grants::Conditions;
 pub(crate) use join_tokens::{Enrolled, Join, Lifetimes};
-pub(crate) use leases::Under;
 pub(crate) use members::register;
 pub(crate) use recover::Recovery;
 pub(crate) use revoked::{MOST_REVOKED, Revocation, Revoking};
 pub(crate) use schedule::{Limits, Of, Outcome, Schedule, Wanted};
+pub(crate) use under::Under;
+pub(crate) use used::{Spent, Used};
 
 /// How often a change is decided anew when others change the same thing, before the caller is told to. Of two authorities that change what
 /// agents hear of without a pause, each loses to the other about every second time.
@@ -80,6 +84,9 @@ pub(crate) struct Registry {
     standing: Arc<Standing>,
     /// Held by whoever makes a change that agents hear of.
     feed_turn: Arc<Mutex<()>>,
+    uses: Arc<used::Uses>,
+    /// Leases that are out, by what they were proven with.
+    out: Arc<counts::Counts>,
 }
 
 impl Registry {
@@ -91,6 +98,8 @@ impl Registry {
             incarnation,
             standing: Arc::default(),
             feed_turn: Arc::default(),
+            uses: Arc::default(),
+            out: Arc::new(leases::counts()),
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn access(path: &str) -> Option<Access> {
         ("cattery.v1.Enrollment", "RecoverCertificate") => Anyone,
 
         ("cattery.v1.ServiceKeys", "FollowServiceKeys") => Agent,
+        ("cattery.v1.ServiceKeys", "SpendSingleUse") => Agent,
         ("cattery.v1.UserKeys", "IssueUserKeys") => Client,
 
         ("cattery.v1.Admin", method) => match method {
@@ -117,7 +118,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(seen, 43);
+        assert_eq!(seen, 44);
     }
 
     #[test]

@@ -186,6 +186,12 @@ impl Lease<'_> {
             issued_at: self.act.now(),
             leases: issuing.leases,
         };
+        registry.take_leases(
+            self.proof,
+            leases.leases.len(),
+            leases.ends_at(),
+            self.act.now(),
+        )?;
         tokio::try_join!(
             record(registry.audit(), issuing.events),
             registry.note_leases(self.act, applying, &leases),

@@ -17,6 +17,7 @@ mod revoking;
 mod rollover;
 mod rotation;
 mod service_keys;
+mod spending;
 mod starting;
 mod unsealing;
 mod user_keys;

@@ -5,7 +5,7 @@ use tonic::{Request, Status, metadata::MetadataValue, service::Interceptor};
 use super::{SignError, Signer};
 use crate::keys::MintError;
 
-/// Adds a bearer token to every call. It sees no path and no answer: binding and retries need [`SignLayer`](super::SignLayer).
+/// Adds a bearer token to every call. It sees no path and no answer: binding, which a [`Signer`] does elsewhere, and retries need [`SignLayer`](super::SignLayer).
 #[derive(Clone)]
 pub struct SignInterceptor(Signer);
 
@@ -46,6 +46,7 @@ fn status(error: &SignError) -> Status {
         | SignError::Uri
         | SignError::Elsewhere(_)
         | SignError::NeedsRequest
+        | SignError::BodyTooLong { .. }
         | SignError::Header(_) => Status::internal(message),
     }
 }

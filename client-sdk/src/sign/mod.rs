@@ -1,8 +1,9 @@
 //! The signing side: every outgoing request gets a token of its own.
 //!
-//! [`SignLayer`] is for tower stacks (a tonic channel, hyper's client), [`SignInterceptor`] for a tonic client that needs no
-//! more than a bearer token.
+//! [`SignLayer`] is for tower stacks (a tonic channel, hyper's client), and binds tokens to their requests. [`DigestBodyLayer`] outside
+//! of it has them bound to bodies as well. [`SignInterceptor`] is for a tonic client that needs no more than a bearer token.
 
+mod body;
 mod buffered;
 mod interceptor;
 mod layer;
@@ -10,6 +11,7 @@ mod replay;
 mod signer;
 mod target;
 
+pub use body::{DigestBody, DigestBodyLayer};
 pub use interceptor::SignInterceptor;
 pub use layer::{Sign, SignLayer};
 pub use replay::{BufferedBodies, ClonedBodies, EmptyBodies, NoReplay, Replay};

@@ -20,9 +20,18 @@ pub struct Signer {
     pub(super) client: Client,
     pub(super) service: Arc<str>,
     options: Arc<MintOptions>,
-    bound: bool,
+    binding: Binding,
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
+}
+
+/// Whether tokens are good for one request alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Binding {
+    /// Where the request says what to bind to.
+    WherePossible,
+    Always,
+    Never,
 }
 
 /// Why a request was not signed, and so not sent.
@@ -62,19 +71,37 @@ pub enum SignError {
         "a token that is bound to its request needs the request: use SignLayer or `Signer::sign`"
     )]
     NeedsRequest,
+    /// A body to bind to is longer than the layer may hold.
+    #[error(
+        "the request was not sent: its body has more than the {limit} bytes that `DigestBodyLayer` may hold; raise the limit, or send long bodies past it"
+    )]
+    BodyTooLong {
+        /// Bytes.
+        limit: usize,
+    },
     /// Text that is no header value: cannot happen with a token that was minted here.
     #[error("the request was not sent: its token is not a header value")]
     Header(#[from] http::header::InvalidHeaderValue),
 }
 
 impl Signer {
-    /// Bearer tokens for `service`, good for a minute.
+    /// Tokens for `service`, good for a minute, and for one method, authority, path and query alone: whoever steals one can do no more
+    /// than send the same request again. A request that has a [`BodySha256`] among its extensions is bound to its body as well.
+    ///
+    /// A token is a bearer token, good for any request, where there is nothing to bind to: the request names no authority, or
+    /// two ([`Signer::authority`] helps; a tonic channel needs it); or an [interceptor](super::SignInterceptor) signs, which sees no
+    /// request. [`Signer::bound_to_request`] sends no such token; [`Signer::bearer`] sends no other.
+    ///
+    /// What stands between here and the verifier must not change method, authority, path or query, and the verifier has to know them: an
+    /// agent's forward-auth needs `facts`, say. Otherwise it answers `caveat_failed`.
+    ///
+    /// Signing writes the URI as it is sent: without a user and a default port, and with `/` for an empty path.
     pub fn new(client: Client, service: impl Into<Arc<str>>) -> Self {
         Self {
             client,
             service: service.into(),
             options: Arc::default(),
-            bound: false,
+            binding: Binding::WherePossible,
             authority: None,
             only_to: None,
         }
@@ -87,13 +114,18 @@ impl Signer {
         self
     }
 
-    /// Tokens that are good for one method, authority, path and query alone; and for one body, where the request has a
-    /// [`BodySha256`] among its extensions. Only with [`SignLayer`](super::SignLayer), right in front of what sends.
-    ///
-    /// Signing writes the URI as it is sent: without a user and a default port, and with `/` for an empty path.
+    /// Nothing is sent that a token cannot be bound to: that is an error. Only with [`SignLayer`](super::SignLayer), right in front of
+    /// what sends.
     #[must_use]
     pub fn bound_to_request(mut self) -> Self {
-        self.bound = true;
+        self.binding = Binding::Always;
+        self
+    }
+
+    /// Tokens that are good for any request: for a service whose verifier does not see requests as they are sent here.
+    #[must_use]
+    pub fn bearer(mut self) -> Self {
+        self.binding = Binding::Never;
         self
     }
 
@@ -116,9 +148,9 @@ impl Signer {
     /// A bearer token as the value of an `Authorization` header, marked sensitive.
     ///
     /// # Errors
-    /// [`SignError::Mint`]; [`SignError::NeedsRequest`] of a signer that binds.
+    /// [`SignError::Mint`]; [`SignError::NeedsRequest`] after [`Signer::bound_to_request`].
     pub fn authorization(&self) -> Result<HeaderValue, SignError> {
-        if self.bound {
+        if self.binding == Binding::Always {
             return Err(SignError::NeedsRequest);
         }
         let token = self.client.mint(&self.service, &self.options)?;
@@ -136,13 +168,15 @@ impl Signer {
     pub(super) fn sign_noting_round<B>(&self, request: &mut Request<B>) -> Result<u64, SignError> {
         let uri = target::normal(request.uri())?;
         self.check_goal(&uri)?;
-        let bound = self
-            .bound
-            .then(|| self.binding(request, &uri))
-            .transpose()?;
+        let bound = match self.binding {
+            Binding::Never => None,
+            Binding::WherePossible => self.bind(request, &uri).ok(),
+            Binding::Always => Some(self.bind(request, &uri)?),
+        };
+        let is_bound = bound.is_some();
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
         let value = token.header_value()?;
-        if self.bound {
+        if is_bound {
             let keep_host = self.authority.is_some();
             target::put(uri, request, keep_host);
         }
@@ -159,7 +193,7 @@ impl Signer {
         }
     }
 
-    fn binding<B>(&self, request: &Request<B>, uri: &Uri) -> Result<Caveat<'static>, SignError> {
+    fn bind<B>(&self, request: &Request<B>, uri: &Uri) -> Result<Caveat<'static>, SignError> {
         let named = match &self.authority {
             Some(authority) => authority.to_string(),
             None => target::authority(uri, request.headers())?.ok_or(SignError::NoAuthority)?,

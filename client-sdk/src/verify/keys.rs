@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cattery_core::{Found, Keyring, Keys, Policy, ServiceKey};
+use cattery_core::{Demands, Found, Keyring, Keys, Policy, ServiceKey};
 use cattery_locked::Locked;
-use cattery_proto::v1::GetVerificationKeysResponse;
+use cattery_proto::v1::{self, GetVerificationKeysResponse};
 use tokio::time::Instant;
 
 use super::revoked::Revoked;
@@ -75,6 +75,7 @@ impl VerificationKeys {
             policy: Policy {
                 leeway: answer.leeway_seconds,
                 max_lifetime: answer.max_lifetime_seconds,
+                demands: demands(answer.demands.as_ref()),
             },
             good_until: asked.0 + Duration::from_secs(good_for),
             good_until_unix: asked.1.saturating_add(good_for),
@@ -91,6 +92,14 @@ impl VerificationKeys {
     pub(super) fn at(&self, now: u64) -> KeysAt<'_> {
         KeysAt { keys: self, now }
     }
+}
+
+fn demands(sent: Option<&v1::Demands>) -> Demands {
+    sent.map_or_else(Demands::default, |sent| Demands {
+        request: sent.request,
+        body: sent.body,
+        single_use: sent.single_use,
+    })
 }
 
 /// Longest that keys are good for whatever the agent says, seconds: an `Instant` cannot hold any number.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use cattery_core::{
-    KeyId, Keyring, MemorySince, NoRevocations, Policy, RequestFacts, Scratch, SingleUse,
+    Demands, KeyId, Keyring, MemorySince, NoRevocations, Policy, RequestFacts, Scratch, SingleUse,
     TokenSpec, Use, UseRefused, UserKey, Verifier,
 };
 use cattery_proto::v1::{
@@ -35,6 +35,8 @@ pub(crate) struct Knobs {
     pub(crate) epoch: AtomicU32,
     pub(crate) good_for_nothing: AtomicBool,
     pub(crate) verified: AtomicU32,
+    /// It demands tokens that are bound to their request.
+    pub(crate) demands_binding: AtomicBool,
     pub(crate) used: Memory,
 }
 
@@ -109,6 +111,10 @@ impl SingleUse for Memory {
 struct Served(Arc<Knobs>);
 
 impl Served {
+    fn demands_binding(&self) -> bool {
+        self.0.demands_binding.load(Ordering::SeqCst)
+    }
+
     fn epoch(&self) -> u32 {
         self.0.epoch.load(Ordering::SeqCst)
     }
@@ -130,7 +136,13 @@ impl AgentService for Served {
             keys,
             revocations: NoRevocations,
             single_use: &self.0.used,
-            policy: Policy::default(),
+            policy: Policy {
+                demands: Demands {
+                    request: self.demands_binding(),
+                    ..Demands::default()
+                },
+                ..Policy::default()
+            },
         };
         let context: Vec<_> = facts
             .context
@@ -228,6 +240,10 @@ impl AgentService for Served {
             max_lifetime_seconds: 3600,
             revocation_key: vec![7; 16],
             revoked_ids_whole: true,
+            demands: Some(cattery_proto::v1::Demands {
+                request: self.demands_binding(),
+                ..Default::default()
+            }),
             ..Default::default()
         }))
     }

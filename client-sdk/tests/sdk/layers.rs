@@ -1,14 +1,23 @@
 //! What one side signs, the other side verifies.
 
-use std::{convert::Infallible, sync::atomic::Ordering};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use cattery_sdk::{
     Client, ConnectOptions, Credentials, MintOptions,
     body::BodySha256,
-    sign::{SignLayer, Signer},
+    sign::{DigestBodyLayer as SignDigest, SignError, SignLayer, Signer},
     verify::{
-        Caller, ClientCertSha256, DigestBodyLayer, RequestFacts, SourceAddr, Verifier, VerifyLayer,
+        Caller, ClientCertSha256, DigestBodyLayer as VerifyDigest, RequestFacts, SourceAddr,
+        Verifier, VerifyLayer,
     },
 };
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
@@ -198,18 +207,112 @@ async fn refusals_say_the_code_and_no_more() {
 #[tokio::test]
 async fn a_bound_token_is_good_for_its_request_alone() {
     let world = World::start().await;
-    let signer = world.signer().bound_to_request();
+    let nameless = || Request::get("/albums").body(Body::default()).unwrap();
     for upstream in world.upstreams().await {
-        let mut request = get("/albums?x=1");
-        signer.sign(&mut request).unwrap();
-        let mut moved = get("/albums?x=2");
-        *moved.headers_mut() = request.headers().clone();
-        assert_eq!(answer(&upstream, request).await.0, 200);
-        assert_eq!(answer(&upstream, moved).await.0, 403);
+        for (signer, elsewhere) in [(world.signer(), 403), (world.signer().bearer(), 200)] {
+            let mut request = get("/albums?x=1");
+            signer.sign(&mut request).unwrap();
+            let mut moved = get("/albums?x=2");
+            *moved.headers_mut() = request.headers().clone();
+            assert_eq!(answer(&upstream, request).await.0, 200);
+            assert_eq!(answer(&upstream, moved).await.0, elsewhere);
+        }
+        // There is no authority to bind to.
+        let mut bearer = nameless();
+        world.signer().sign(&mut bearer).unwrap();
+        assert_eq!(answer(&upstream, bearer).await.0, 200);
     }
-    let mut nameless = Request::get("/albums").body(()).unwrap();
-    assert!(signer.sign(&mut nameless).is_err());
-    assert!(signer.authority("photos.test").sign(&mut nameless).is_ok());
+    let signer = world.signer().bound_to_request();
+    assert!(signer.sign(&mut nameless()).is_err());
+    let named = signer.authority("photos.test");
+    assert!(named.sign(&mut nameless()).is_ok());
+}
+
+#[tokio::test]
+async fn what_the_service_demands_is_demanded_both_ways() {
+    let world = World::start().await;
+    world
+        .agent
+        .knobs
+        .demands_binding
+        .store(true, Ordering::SeqCst);
+    for upstream in world.upstreams().await {
+        for (signer, status) in [(world.signer(), 200), (world.signer().bearer(), 403)] {
+            let mut request = get("/albums");
+            signer.sign(&mut request).unwrap();
+            assert_eq!(answer(&upstream, request).await.0, status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_bound_to_on_request_and_held_up_to_a_bound() {
+    let world = World::start().await;
+    let post = |body: &'static str| {
+        let mut request = get("/albums");
+        *request.body_mut() = Body::from(body);
+        request
+    };
+    for upstream in world.upstreams().await {
+        let digested = BoxCloneService::new(VerifyDigest::new(10).layer(upstream.clone()));
+        let sign = |service: Upstream| {
+            // What a request has beside its bytes is not sent.
+            let sent = service.map_request(|mut request: Request<Body>| {
+                *request.extensions_mut() = http::Extensions::new();
+                request
+            });
+            let signed = SignLayer::new(world.signer()).replay_cloned().layer(sent);
+            SignDigest::new(10).layer(signed)
+        };
+        let response = sign(digested).oneshot(post("cat.jpg")).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let unknown = sign(upstream.clone()).oneshot(post("cat.jpg")).await;
+        assert_eq!(unknown.unwrap().status(), 403); // nobody there knows the body
+        let long = sign(upstream).oneshot(post("12345678901")).await;
+        let refused = long.unwrap_err().downcast::<SignError>().unwrap();
+        assert!(matches!(*refused, SignError::BodyTooLong { limit: 10 }));
+    }
+}
+
+/// A body that goes on for ever, eight bytes at a time, and counts them.
+struct Endless(Arc<AtomicUsize>);
+
+impl From<Bytes> for Endless {
+    fn from(_: Bytes) -> Self {
+        unreachable!("it never ends")
+    }
+}
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        self.0.fetch_add(8, Ordering::SeqCst);
+        let data = Bytes::from_static(b"12345678");
+        Poll::Ready(Some(Ok(http_body::Frame::data(data))))
+    }
+}
+
+#[tokio::test]
+async fn of_a_stream_no_more_is_read_than_may_be_held() {
+    let world = World::start().await;
+    let never = tower::service_fn(|_: Request<Endless>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(Body::default())))
+    });
+    let signed = SignLayer::new(world.signer()).send_once().layer(never);
+    let read = Arc::new(AtomicUsize::new(0));
+    let request = Request::post("http://photos.test/").body(Endless(read.clone()));
+    let refused = SignDigest::new(100)
+        .layer(signed)
+        .oneshot(request.unwrap())
+        .await;
+    let refused = refused.unwrap_err().downcast::<SignError>().unwrap();
+    assert!(matches!(*refused, SignError::BodyTooLong { limit: 100 }));
+    assert_eq!(read.load(Ordering::SeqCst), 104);
 }
 
 #[tokio::test]
@@ -227,7 +330,7 @@ async fn a_token_can_be_bound_to_a_body() {
     *signed.extensions_mut() = http::Extensions::new();
     for upstream in world.upstreams().await {
         assert_eq!(answer(&upstream, signed.clone()).await.0, 403); // nobody knows the body
-        let upstream = BoxCloneService::new(DigestBodyLayer::new(10).layer(upstream));
+        let upstream = BoxCloneService::new(VerifyDigest::new(10).layer(upstream));
         assert_eq!(answer(&upstream, signed.clone()).await.0, 200);
         let mut other = post("dog.jpg");
         *other.headers_mut() = signed.headers().clone();

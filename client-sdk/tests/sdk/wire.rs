@@ -56,7 +56,8 @@ async fn what_is_signed_is_what_is_sent() -> Result<(), Box<dyn Error + Send + S
     let authority = Authority::start().await;
     let agent = Agent::start();
     let address = serve(&agent).await;
-    let signer = Signer::new(connect(&authority).await, "photos").bound_to_request();
+    let default = Signer::new(connect(&authority).await, "photos");
+    let signer = default.clone().bound_to_request();
     for http2 in [false, true] {
         let named = address.to_string();
         for (uri, host) in [
@@ -75,6 +76,9 @@ async fn what_is_signed_is_what_is_sent() -> Result<(), Box<dyn Error + Send + S
             sign_error(refused),
             SignError::TwoAuthorities { .. }
         ));
+        // Without a name to bind to, it is a bearer token.
+        let status = get(&default, http2, by_address.clone(), Some("photos.test")).await?;
+        assert_eq!(status, 200);
         // Over HTTP/1 Host is all that a server sees; over HTTP/2 two names are none.
         let told = signer.clone().authority("photos.test");
         let status = get(&told, http2, by_address.clone(), Some("photos.test")).await?;

@@ -1,6 +1,7 @@
 //! Step 7: every caveat holds, and the discharges that caveats ask for (SPEC section 7).
 
 use super::code::Code;
+use super::demands::Seen;
 use super::denied::{Part, PayloadFailure, Reason};
 use super::discharges::Discharges;
 use super::keys::Keys;
@@ -19,7 +20,7 @@ use crate::token::UnverifiedToken;
 type Special<'c> = &'c mut dyn FnMut(&Caveat<'_>, Part, u8) -> Result<(), CaveatFailure>;
 
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
-    /// Step 7 for the token. Gives the place of the first single_use caveat.
+    /// Step 7 for the token, and what this verifier demands beside it. Gives the place of the first single_use caveat.
     pub(super) fn check_caveats_of_token<'s>(
         &self,
         token: &UnverifiedToken<'s>,
@@ -30,7 +31,9 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     ) -> Step<Option<(Part, u8)>> {
         let mut once = None;
         let mut binding = None;
+        let mut seen = Seen::default();
         self.check_caveats(token, facts, clock, &mut |caveat, list, index| {
+            seen.note(caveat);
             match caveat {
                 Caveat::ThirdParty { principal, ticket } => {
                     let binding = binding.get_or_insert_with(|| first.digest());
@@ -45,7 +48,10 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             }
             Ok(())
         })?;
-        Ok(once)
+        match self.policy.demands.missing(seen) {
+            Some(demand) => Err((Code::CaveatFailed, Reason::Demanded(demand))),
+            None => Ok(once),
+        }
     }
 
     /// Section 7: steps 2 to 7 for a discharge.

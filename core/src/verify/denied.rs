@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::code::Code;
+use super::demands::Demand;
 use crate::caveat::{CaveatFailure, CaveatKind};
 use crate::form::FormError;
 use crate::key_id::KeyId;
@@ -30,6 +31,7 @@ impl Denied<'_> {
             Reason::Lease(_)
             | Reason::Payload(_)
             | Reason::Caveat { .. }
+            | Reason::Demanded(_)
             | Reason::Restarted
             | Reason::Once => true,
         }
@@ -63,6 +65,8 @@ pub enum Reason {
         /// Why.
         why: CaveatFailure,
     },
+    /// Every caveat holds, and this verifier demands one that is not there.
+    Demanded(Demand),
     /// Step 8: the memory began empty at a restart that is too recent to tell.
     Restarted,
     /// Step 8: the memory said so.
@@ -163,6 +167,7 @@ impl fmt::Display for Reason {
                 kind: None,
                 why,
             } => write!(f, "{list} caveat {index}: {why}"),
+            Self::Demanded(demand) => write!(f, "this service demands {demand}"),
             Self::Restarted => f.write_str("it may have been used before the restart"),
             Self::Once => f.write_str("the memory of single-use tokens refuses it"),
         }

@@ -2,6 +2,7 @@
 
 mod code;
 mod conditions;
+mod demands;
 mod denied;
 mod discharges;
 mod keys;
@@ -14,6 +15,7 @@ mod verified;
 mod verifier;
 
 pub use code::{Code, UnknownCode};
+pub use demands::{Demand, Demands};
 pub use denied::{Denied, LeaseFailure, Part, PayloadFailure, Reason};
 pub use keys::{Found, Keyring, Keys};
 pub use presented::Scratch;

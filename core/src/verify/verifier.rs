@@ -1,6 +1,7 @@
 //! The steps of SPEC section 5, in order.
 
 use super::code::Code;
+use super::demands::Demands;
 use super::denied::{Denied, PayloadFailure, Reason};
 use super::discharges::Discharges;
 use super::keys::Keys;
@@ -20,6 +21,8 @@ pub struct Policy {
     pub leeway: u64,
     /// Greatest lifetime of a token or discharge, not_after − not_before, in seconds. Default: 3,600.
     pub max_lifetime: u64,
+    /// What a token has to be narrowed by. Default: nothing.
+    pub demands: Demands,
 }
 
 impl Default for Policy {
@@ -27,6 +30,7 @@ impl Default for Policy {
         Self {
             leeway: DEFAULT_LEEWAY,
             max_lifetime: DEFAULT_MAX_LIFETIME,
+            demands: Demands::default(),
         }
     }
 }

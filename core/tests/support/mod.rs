@@ -68,6 +68,7 @@ impl<'a> World<'a> {
             policy: Policy {
                 leeway: number(case, "leeway"),
                 max_lifetime: number(case, "max_lifetime"),
+                ..Policy::default()
             },
             request: case["request"].as_object().unwrap(),
             least: (

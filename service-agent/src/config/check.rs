@@ -60,6 +60,8 @@ impl fmt::Display for Lines<'_> {
 const MAX_OUTAGE_BUDGET: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// More, and an expired token is as good as a fresh one.
 const MAX_LEEWAY: u64 = 600;
+/// The longest that the authorities remember, seconds.
+const MAX_SHARED_LIFETIME: u64 = 24 * 3_600;
 /// About 4 GiB when full.
 const MAX_CAPACITY: usize = 1 << 24;
 
@@ -134,6 +136,16 @@ impl Config {
             "single_use.capacity",
             (1..=MAX_CAPACITY).contains(&capacity),
             &|| format!("{capacity} is not from 1 to {MAX_CAPACITY}"),
+        );
+        check(
+            "single_use.shared",
+            !self.single_use_shared || self.max_lifetime_seconds <= MAX_SHARED_LIFETIME,
+            &|| {
+                format!(
+                    "the authorities remember tokens of a day at most, and verify.max_lifetime_seconds is {}: set it to {MAX_SHARED_LIFETIME} or less",
+                    self.max_lifetime_seconds
+                )
+            },
         );
         if let Some(cache) = &self.cache {
             check("cache.key_file", cache.file != cache.key_file, &|| {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cattery_core::Demands;
 use serde::Deserialize;
 
-use super::{CacheConfig, Config, ConfigError, HeaderFacts, Peers, Setting};
+use super::{CacheConfig, Config, ConfigError, HeaderFacts, Peers, Required, Setting};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -63,12 +64,14 @@ struct File {
 struct VerifySection {
     leeway_seconds: Option<u64>,
     max_lifetime_seconds: Option<u64>,
+    require: Vec<Required>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SingleUseSection {
     capacity: Option<usize>,
+    shared: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -196,7 +199,9 @@ fn build(file: File, overrides: &Overrides, bad: &mut Vec<Setting>) -> Config {
         &mut config.max_lifetime_seconds,
         file.verify.max_lifetime_seconds,
     );
+    config.demands = demands(&file.verify.require);
     set(&mut config.single_use_capacity, file.single_use.capacity);
+    config.single_use_shared = file.single_use.shared;
     config.header_facts = file.forward_auth.facts;
     config.mint = file.mint.into();
     config.in_process = file.in_process.into();
@@ -205,6 +210,15 @@ fn build(file: File, overrides: &Overrides, bad: &mut Vec<Setting>) -> Config {
         key_file: cache.key_file,
     });
     config
+}
+
+fn demands(required: &[Required]) -> Demands {
+    let has = |what| required.contains(&what);
+    Demands {
+        request: has(Required::Request),
+        body: has(Required::Body),
+        single_use: has(Required::SingleUse),
+    }
 }
 
 fn set<T>(setting: &mut T, value: Option<T>) {

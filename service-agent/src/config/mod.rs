@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cattery_core::Demands;
+
 pub use check::{ConfigError, Setting};
 pub use file::{LogConfig, LogFormat, Overrides};
 
@@ -25,6 +27,18 @@ pub enum HeaderFacts {
     XForwarded,
     /// `X-Original-Method`, `X-Original-URL` or `-URI`, `X-Original-Host`, and `X-Real-IP`: nginx.
     XOriginal,
+}
+
+/// What a caller's token has to be narrowed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Required {
+    /// It is good for one request: one method, authority, path and query.
+    Request,
+    /// That request's body, too.
+    Body,
+    /// It is good for one use.
+    SingleUse,
 }
 
 /// Processes that may do something, by the credentials of their end of the socket.
@@ -64,8 +78,12 @@ pub struct Config {
     pub leeway_seconds: u64,
     /// Greatest lifetime of a token, seconds.
     pub max_lifetime_seconds: u64,
+    /// What tokens have to be narrowed by.
+    pub demands: Demands,
     /// Single-use tokens that are remembered at the same time.
     pub single_use_capacity: usize,
+    /// Whether all agents of the service share one memory of them, which the authorities keep.
+    pub single_use_shared: bool,
     /// What forward-auth believes of the request.
     pub header_facts: HeaderFacts,
     /// Who may sign as this service.
@@ -93,7 +111,9 @@ impl Config {
             outage_budget: OUTAGE_BUDGET,
             leeway_seconds: cattery_core::limits::DEFAULT_LEEWAY,
             max_lifetime_seconds: cattery_core::limits::DEFAULT_MAX_LIFETIME,
+            demands: Demands::default(),
             single_use_capacity: SINGLE_USE_CAPACITY,
+            single_use_shared: false,
             header_facts: HeaderFacts::None,
             mint: Peers::default(),
             in_process: Peers::default(),

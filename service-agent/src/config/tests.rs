@@ -46,8 +46,8 @@ fn every_key_is_read_and_flags_go_first() {
         http = "[::1]:7480"
         http_socket = "/run/h.sock"
         outage_budget_seconds = 60
-        verify = { leeway_seconds = 5, max_lifetime_seconds = 600 }
-        single_use.capacity = 100
+        verify = { leeway_seconds = 5, max_lifetime_seconds = 600, require = ["request", "single-use"] }
+        single_use = { capacity = 100, shared = true }
         forward_auth.facts = "x-original"
         mint = { allow_uids = [1], allow_gids = [2] }
         in_process.allow_uids = [3]
@@ -68,6 +68,13 @@ fn every_key_is_read_and_flags_go_first() {
         (5, 600)
     );
     assert_eq!(config.single_use_capacity, 100);
+    assert!(config.single_use_shared);
+    let demands = Demands {
+        request: true,
+        body: false,
+        single_use: true,
+    };
+    assert_eq!(config.demands, demands);
     assert_eq!(config.header_facts, HeaderFacts::XOriginal);
     assert!(config.mint.admit(1, 9) && config.mint.admit(9, 2) && !config.mint.admit(2, 1));
     assert!(config.in_process.admit(3, 0) && !config.in_process.admit(0, 0));

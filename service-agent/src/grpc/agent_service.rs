@@ -38,7 +38,8 @@ impl v1::agent_server::Agent for AgentService {
             from_message(&facts).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         let verified = self
             .agent
-            .verify(&request.presentation, &facts, |token| caller(&token));
+            .verify(&request.presentation, &facts, |token| caller(&token))
+            .await;
         let result = match verified {
             Ok(caller) => Outcome::Caller(caller),
             Err(verdict) => Outcome::Denial(verdict.into()),
@@ -70,7 +71,8 @@ impl v1::agent_server::Agent for AgentService {
         request: Request<v1::UseOnceRequest>,
     ) -> Result<Response<v1::UseOnceResponse>> {
         admit(&request, &self.agent.config.in_process, "in_process")?;
-        self.agent.use_once(request.get_ref()).map(Response::new)
+        let answer = self.agent.use_once(request.get_ref()).await;
+        answer.map(Response::new)
     }
 
     async fn get_status(

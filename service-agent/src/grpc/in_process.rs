@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cattery_core::{Code, Fingerprint, MemorySince, Principal, SingleUse as _, Use, UseRefused};
+use cattery_core::{
+    Code, Demands, Fingerprint, MemorySince, Principal, SingleUse as _, Use, UseRefused,
+};
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
 use tonic::{Result, Status};
@@ -10,6 +12,7 @@ use tonic::{Result, Status};
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::keys::KeySet;
+use crate::once::Noting;
 use crate::verdict::Verdict;
 
 /// How soon an application learns of a rotation or a revocation after the agent does.
@@ -73,11 +76,15 @@ impl Agent {
             revoked_ids: revoked.into_iter().map(revoked_id).collect(),
             position: Some(set.position().into()),
             revoked_ids_whole: is_whole,
+            demands: Some(demands(self.config.demands)),
         })
     }
 
     /// Step 8 of SPEC section 5 for a token that passed everything else in the peer's process.
-    pub(super) fn use_once(&self, request: &v1::UseOnceRequest) -> Result<v1::UseOnceResponse> {
+    pub(super) async fn use_once(
+        &self,
+        request: &v1::UseOnceRequest,
+    ) -> Result<v1::UseOnceResponse> {
         let now = Moment::now();
         let bad = |what: String| Status::invalid_argument(what);
         let length = |field| move |_| bad(format!("{field} has a wrong length"));
@@ -105,21 +112,38 @@ impl Agent {
             now: now.wall,
             remember_through: not_after.saturating_add(leeway).saturating_sub(1),
         };
-        let keys = self.keys.load();
-        if self.usable(keys.as_ref(), now).is_err() {
+        if self.usable(self.keys.load().as_ref(), now).is_err() {
             return Ok(answer(Verdict::Unavailable.code()));
         }
-        let memory = self.once.at(now);
+        let memory = Noting::new(self.once.at(now), self.config.single_use_shared);
         if let MemorySince::Restart(since) = memory.since()
             && not_before <= since.saturating_add(leeway)
         {
             return Ok(answer(Code::Replayed.as_str()));
         }
-        Ok(answer(match memory.use_once(&once) {
-            Ok(()) => "",
-            Err(UseRefused::Replayed) => Code::Replayed.as_str(),
-            Err(UseRefused::Full) => Code::ReplayFull.as_str(),
-        }))
+        match memory.use_once(&once) {
+            Ok(()) => {}
+            Err(UseRefused::Replayed) => return Ok(answer(Code::Replayed.as_str())),
+            Err(UseRefused::Full) => return Ok(answer(Code::ReplayFull.as_str())),
+        }
+        let spent = match memory.into_spend() {
+            Some(spend) => self.spend(spend, not_after).await,
+            None => Ok(()),
+        };
+        Ok(answer(spent.map_or_else(Verdict::code, |()| "")))
+    }
+}
+
+fn demands(of: Demands) -> v1::Demands {
+    let Demands {
+        request,
+        body,
+        single_use,
+    } = of;
+    v1::Demands {
+        request,
+        body,
+        single_use,
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Reques
         Authorization::Presentation(presentation) => presentation,
     };
     let facts = from_headers(headers, agent.config.header_facts);
-    match agent.verify(presentation, &facts, |token| results(&token)) {
+    let verified = agent.verify(presentation, &facts, |token| results(&token));
+    match verified.await {
         Ok(results) => (StatusCode::OK, results).into_response(),
         Err(verdict) => refusals.refuse(verdict),
     }

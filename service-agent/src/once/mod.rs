@@ -4,6 +4,7 @@
 //! Which shard that is depends on a secret of this process: nobody can aim at a shard.
 
 mod shard;
+mod shared;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cattery_core::{MemorySince, SingleUse, Use, UseRefused};
 use shard::Shard;
+pub(crate) use shared::{Noting, Spend};
 
 use crate::clock::Moment;
 

@@ -1,5 +1,6 @@
 //! An authority in a few lines: a CA, TLS, and whatever a test makes it say. What it says on streams is in `streams.rs`.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -70,6 +71,12 @@ pub(crate) struct Script {
     pub(crate) lease_seconds: u64,
     /// How many leases were given out.
     pub(crate) leases: u32,
+    /// Marks that are spent, each with the attempt that did it.
+    pub(crate) spent: HashMap<Vec<u8>, Vec<u8>>,
+    /// Answers about spending that are still to be lost.
+    pub(crate) loses_spends: u32,
+    /// There is no room for a mark.
+    pub(crate) is_full: bool,
     pub(crate) enrolled_keys: Vec<Vec<u8>>,
     pub(crate) renewals: u32,
     /// Renewals are answered as if the certificate had ended by this authority's clock.
@@ -144,6 +151,9 @@ impl Script {
             ended: 0,
             beats: Vec::new(),
             lease_seconds: 600,
+            spent: HashMap::new(),
+            loses_spends: 0,
+            is_full: false,
             leases: 0,
             enrolled_keys: Vec::new(),
             renewals: 0,
@@ -420,6 +430,36 @@ impl v1::service_keys_server::ServiceKeys for Services {
         let beats = request.into_inner();
         tokio::spawn(streams::converse(Arc::clone(&self.0), beats, answers));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn spend_single_use(
+        &self,
+        request: Request<v1::SpendSingleUseRequest>,
+    ) -> Result<Response<v1::SpendSingleUseResponse>> {
+        authenticated(&request)?;
+        let mut script = self.script()?;
+        lost(&script)?;
+        let request = request.into_inner();
+        assert_eq!((request.mark.len(), request.attempt.len()), (32, 16));
+        let attempt = request.attempt;
+        let outcome = if script.is_full {
+            v1::SpendOutcome::Full
+        } else if *script
+            .spent
+            .entry(request.mark)
+            .or_insert_with(|| attempt.clone())
+            == attempt
+        {
+            v1::SpendOutcome::Spent
+        } else {
+            v1::SpendOutcome::Replayed
+        };
+        if script.loses_spends > 0 {
+            script.loses_spends -= 1;
+            return Err(Status::unavailable("the answer was lost"));
+        }
+        let outcome = outcome.into();
+        Ok(Response::new(v1::SpendSingleUseResponse { outcome }))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod authority;
 mod certificate;
+mod demands;
 mod faces;
 mod follow;
 mod keys;
@@ -14,5 +15,6 @@ mod minting;
 mod outage;
 mod program;
 mod revoked;
+mod shared;
 mod streams;
 mod town;

@@ -13,6 +13,7 @@ mod main_path;
 mod outage;
 mod quorum;
 mod readme;
+mod replayed;
 mod restart;
 mod restore;
 mod revoked;

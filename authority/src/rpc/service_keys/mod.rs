@@ -1,6 +1,7 @@
-//! `cattery.v1.ServiceKeys`: agents follow their service's keys.
+//! `cattery.v1.ServiceKeys`: agents follow their service's keys, and spend single uses together.
 
 mod follow;
+mod spend;
 mod tell;
 
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::call::serve_stream;
+use super::call::{serve, serve_stream};
 use crate::cluster::Shared;
 use follow::Follow;
 
@@ -35,6 +36,17 @@ impl ServiceKeys for ServiceKeysService {
         serve_stream(request, |call, first, beats| async move {
             let follow = Follow::begin(authority, call, first).await?;
             Ok(follow.run(beats, drain))
+        })
+        .await
+    }
+
+    async fn spend_single_use(
+        &self,
+        request: Request<v1::SpendSingleUseRequest>,
+    ) -> Result<Response<v1::SpendSingleUseResponse>, Status> {
+        let authority = &self.authority;
+        serve(request, |call, request| {
+            spend::spend(authority, call, request)
         })
         .await
     }
