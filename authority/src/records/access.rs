@@ -61,6 +61,11 @@ impl GrantRecord {
         self.service.strip_suffix('*')
     }
 
+    /// Whether it is a user's own.
+    pub(crate) fn is_users(&self) -> bool {
+        self.principal.starts_with("user/")
+    }
+
     /// Whether it names this service.
     pub(crate) fn names(&self, service: &ServiceRecord) -> bool {
         match self.prefix() {

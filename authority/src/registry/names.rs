@@ -14,10 +14,12 @@ use crate::records::{
 pub(crate) struct Names(HashMap<String, (u32, bool)>);
 
 impl Names {
-    /// Whether it is for those who have the names now.
+    /// Whether it is for those who have the names now. A user who is disabled has theirs until the name is given out anew, so that it can be
+    /// seen what they had.
     pub(crate) fn has_grant(&self, grant: &GrantRecord) -> bool {
         let service = format!("service/{}", grant.service);
-        self.is(&grant.principal, grant.registration)
+        let now = self.0.get(&grant.principal);
+        now.is_some_and(|now| now.0 == grant.registration && (now.1 || grant.is_users()))
             && (grant.prefix().is_some() || self.is(&service, grant.service_registration))
     }
 
@@ -30,8 +32,12 @@ impl Names {
     /// Whether it can never mean anything again. What came after the names were read is not.
     pub(super) fn is_void(&self, grant: &GrantRecord) -> bool {
         let service = format!("service/{}", grant.service);
-        self.is_past(&grant.principal, grant.registration)
-            || (grant.prefix().is_none() && self.is_past(&service, grant.service_registration))
+        let now = self.0.get(&grant.principal);
+        let is_past = match grant.is_users() {
+            true => now.is_some_and(|now| grant.registration < now.0),
+            false => self.is_past(&grant.principal, grant.registration),
+        };
+        is_past || (grant.prefix().is_none() && self.is_past(&service, grant.service_registration))
     }
 
     /// The same of all that is said of a user.
