@@ -155,14 +155,7 @@ impl Snapshot {
         };
         let end = held.ends();
         if end <= now {
-            return Err(MintError::KeyExpired {
-                service: service.to_owned(),
-                why: brought
-                    .refused
-                    .get(service)
-                    .cloned()
-                    .unwrap_or_else(|| "is the clock of this computer right?".to_owned()),
-            });
+            return Err(self.expired(service));
         }
         let not_after = now.saturating_add(options.ttl.as_secs().max(1)).min(end);
         let caveats = options.caveats(extra);
@@ -186,7 +179,15 @@ impl Snapshot {
         })
     }
 
-    fn why_not(&self, service: &str) -> MintError {
+    pub(super) fn expired(&self, service: &str) -> MintError {
+        let why = self.brought.refused.get(service).cloned();
+        MintError::KeyExpired {
+            service: service.to_owned(),
+            why: why.unwrap_or_else(|| "is the clock of this computer right?".to_owned()),
+        }
+    }
+
+    pub(super) fn why_not(&self, service: &str) -> MintError {
         let (refused, missing) = (&self.brought.refused, &self.brought.missing);
         let name = service.to_owned();
         match (refused.get(service).cloned(), missing.get(service).cloned()) {
