@@ -6,9 +6,9 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 
 use crate::{
     commands::{
-        Context, agent, api_key, audit, backup, ca, completions, discharge, epoch, grant, init,
-        inspect, key, lease, login, mint, operator, own_api_key, restore, revoke, service, status,
-        third_party, token, user, verify,
+        Context, agent, api_key, audit, backup, ca, completions, discharge, epoch, grant, group,
+        init, inspect, key, lease, login, mint, operator, own_api_key, restore, revoke, service,
+        status, third_party, token, user, verify,
     },
     dev,
     exit::{self, Done},
@@ -100,9 +100,18 @@ Examples:
         after_help = "\
 Examples:
   cattery grant add user/alice photos
-  cattery grant list"
+  cattery grant explain user/alice photos"
     )]
     Grant(grant::Command),
+    /// Users who are granted something together
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery group add oncall
+  cattery group member add oncall alice"
+    )]
+    Group(group::Command),
     /// The root keys' lives
     #[command(
         subcommand,
@@ -279,6 +288,7 @@ impl Cli {
             Command::User(user::Command::ApiKey(command)) => api_key::run(command, &context).await,
             Command::User(command) => user::run(command, &context).await,
             Command::Grant(command) => grant::run(command, &context).await,
+            Command::Group(command) => group::run(command, &context).await,
             Command::Epoch(command) => epoch::run(command, &context).await,
             Command::Ca(command) => ca::run(command, &context).await,
             Command::Lease(command) => lease::run(command, &context).await,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Hex;
+use super::{Hex, ServiceRecord};
 
 /// `api-key/ID`: what a user proves with who they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,16 +31,18 @@ pub struct ApiKeyRecord {
     pub children: Vec<Hex<8>>,
 }
 
-/// `grant/PRINCIPAL//SERVICE`: a principal may get keys for a service.
+/// `grant/PRINCIPAL//SERVICE`, or `grant/PRINCIPAL//*PREFIX`: somebody may get keys for a service, or for each that has that prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantRecord {
-    /// `user/NAME` or `service/NAME`.
+    /// `user/NAME`, `service/NAME` or `group/NAME`.
     pub principal: String,
-    /// The principal's registration when it was made: of its [`UserRecord`](super::UserRecord) or [`ServiceRecord`](super::ServiceRecord).
+    /// The registration of that when it was made: of its [`UserRecord`](super::UserRecord), [`ServiceRecord`] or
+    /// [`GroupRecord`](super::GroupRecord).
     pub registration: u32,
-    /// The service.
+    /// The service, or a prefix and `*`.
     pub service: String,
-    /// [`ServiceRecord::registration`](super::ServiceRecord::registration) of that: whoever comes under its name later is another one.
+    /// [`ServiceRecord::registration`] of that: whoever comes under its name later is another one. 0 for a pattern, which names services
+    /// and not who they are.
     #[serde(default)]
     pub service_registration: u32,
     /// Each one a serialized Caveat, chained into every key issued under the grant.
@@ -50,6 +52,46 @@ pub struct GrantRecord {
     pub max_lease_seconds: Option<u64>,
     /// When it was made.
     pub created_at: u64,
+}
+
+/// `grants`: written by each change that takes something away from somebody who may get keys. Keys are issued only if it is as it was
+/// before their grants were read: so whoever changed something finds every lease that was issued before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantsRecord {
+    /// When something was last taken away. What counts is the entry's revision.
+    pub changed_at: u64,
+}
+
+impl GrantRecord {
+    /// The prefix of a pattern; `None` for one service.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        self.service.strip_suffix('*')
+    }
+
+    /// Whether it is a user's own.
+    pub(crate) fn is_users(&self) -> bool {
+        self.principal.starts_with("user/")
+    }
+
+    /// Whether it names this service.
+    pub(crate) fn names(&self, service: &ServiceRecord) -> bool {
+        match self.prefix() {
+            Some(prefix) => service.name.starts_with(prefix),
+            None => {
+                self.service == service.name && self.service_registration == service.registration
+            }
+        }
+    }
+
+    /// Whether both are for the same service or pattern.
+    pub(crate) fn is_for_what(&self, other: &Self) -> bool {
+        self.service == other.service && self.service_registration == other.service_registration
+    }
+
+    /// Whether keys are the same under either.
+    pub(crate) fn has_conditions_of(&self, other: &Self) -> bool {
+        self.caveats == other.caveats && self.max_lease_seconds == other.max_lease_seconds
+    }
 }
 
 mod base64_list {

@@ -28,6 +28,18 @@ pub struct Leased {
     pub service: String,
     /// When it ends.
     pub expires_at: u64,
+    /// The grant that it was issued under, where that is not the principal's own for the service itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<LeaseGrant>,
+}
+
+/// A grant that a lease was issued under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseGrant {
+    /// [`GrantRecord::principal`](super::GrantRecord::principal).
+    pub principal: String,
+    /// [`GrantRecord::service`](super::GrantRecord::service).
+    pub service: String,
 }
 
 impl LeasesRecord {

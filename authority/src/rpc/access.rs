@@ -63,7 +63,15 @@ pub(crate) fn access(path: &str) -> Option<Access> {
             "ListLeases" => AUDITOR,
             "AddGrant" => OPERATOR,
             "ListGrants" => AUDITOR,
+            "SetGrant" => OPERATOR,
             "RemoveGrant" => OPERATOR,
+            "ExplainGrant" => AUDITOR,
+            "AddGroup" => OPERATOR,
+            "ListGroups" => AUDITOR,
+            "GetGroup" => AUDITOR,
+            "RemoveGroup" => OPERATOR,
+            "AddGroupMember" => OPERATOR,
+            "RemoveGroupMember" => OPERATOR,
             "GetKeySchedule" => AUDITOR,
             "ChangeKeySchedule" => OPERATOR,
             "GetCas" => AUDITOR,
@@ -116,7 +124,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(seen, 40);
+        assert_eq!(seen, 48);
     }
 
     #[test]

@@ -220,11 +220,12 @@ async fn grants_rest_on_names_that_are_there() {
     refused(
         cluster.grant("user/alice", "photos", &[], 0).await,
         Code::AlreadyExists,
-        "cattery grant remove user/alice photos",
+        "cattery grant set user/alice photos",
     );
     let request = RemoveGrantRequest {
         principal: "user/alice".into(),
         service: "photos".into(),
+        ending: None,
     };
     cluster.admin().remove_grant(request.clone()).await.unwrap();
     let result = cluster.admin().remove_grant(request).await;

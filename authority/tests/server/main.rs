@@ -6,6 +6,7 @@ mod border;
 mod connections;
 mod enrolment;
 mod follower;
+mod granting;
 mod harness;
 mod logs;
 mod metrics;

@@ -1,5 +1,7 @@
 //! From a backup and the audit logs to a cluster that goes on.
 
+mod grants;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -224,6 +226,7 @@ async fn what_was_taken_away_since_is_taken_away_again() {
     let request = RemoveGrantRequest {
         principal: "user/alice".into(),
         service: "photos".into(),
+        ending: None,
     };
     admin.remove_grant(request).await.unwrap();
     let name = "oscar".to_owned();

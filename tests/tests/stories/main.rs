@@ -8,6 +8,7 @@ mod dashboard;
 mod fire;
 mod foreign;
 mod forward;
+mod grants;
 mod local;
 mod main_path;
 mod outage;

@@ -23,7 +23,7 @@ pub(super) async fn revoke(
     let how = Revoking {
         timing: authority.timing(),
         wait: request.wait,
-        proof: None,
+        because: None,
         own: None,
     };
     let changed = decide(|| registry.revoke_ids(&act, &revocations, how)).await?;

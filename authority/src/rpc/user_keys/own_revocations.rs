@@ -42,7 +42,7 @@ pub(super) async fn revoke(
         let how = Revoking {
             timing: authority.timing(),
             wait: false,
-            proof: Some(&proof),
+            because: Some(("proof", &proof)),
             own: Some(&principal),
         };
         decide(|| authority.registry.revoke_ids(&call.act, &left, how)).await?;
