@@ -6,9 +6,9 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 
 use crate::{
     commands::{
-        Context, agent, api_key, audit, backup, ca, completions, epoch, grant, init, inspect, key,
-        lease, login, mint, operator, own_api_key, restore, revoke, service, status, token, user,
-        verify,
+        Context, agent, api_key, audit, backup, ca, completions, discharge, epoch, grant, init,
+        inspect, key, lease, login, mint, operator, own_api_key, restore, revoke, service, status,
+        third_party, token, user, verify,
     },
     dev,
     exit::{self, Done},
@@ -160,6 +160,16 @@ Example:
   cattery mint photos | cattery token attenuate --method GET"
     )]
     Token(token::Command),
+    /// Get a token vouched for by the third parties that it names
+    Discharge(discharge::Args),
+    /// Those who vouch for others' tokens
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  cattery third-party register iam --at iam.example.org:7443 --ca ca.pem --predicate approved:deploy-42 --service photos"
+    )]
+    ThirdParty(third_party::Command),
     /// Ask an agent whether a token is good
     Verify(verify::Args),
     /// Tell what a token or a key says, in sentences, without checking it
@@ -278,6 +288,8 @@ impl Cli {
             Command::Key(command) => key::run(command, &context).await,
             Command::ApiKey(command) => own_api_key::run(command, &context).await,
             Command::Token(command) => token::run(command, &context),
+            Command::Discharge(args) => discharge::run(args, &context).await,
+            Command::ThirdParty(command) => third_party::run(command, &context).await,
             Command::Verify(args) => verify::run(args, &context).await,
             Command::Inspect(args) => inspect::run(args, &context),
             Command::Status(args) => status::run(args, &context).await,

@@ -24,6 +24,7 @@ mod reach;
 mod rotation;
 mod shell;
 mod signals;
+mod third_party;
 mod user_keys;
 
 use std::process::ExitCode;

@@ -1,15 +1,16 @@
 //! The client: connects once, then mints whenever it is asked to.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use cattery_core::Caveat;
 use tokio::{sync::watch, task::AbortHandle};
+use tonic::transport::Channel;
 
 use super::{
     Cluster, Credentials, Health, MintError, MintOptions, Token,
     clock::unix_now,
     renew::{self, Fetch},
-    snapshot::Fetched,
+    snapshot::{Fetched, Snapshot},
     source::Source,
     state::State,
 };
@@ -179,6 +180,21 @@ impl Client {
     /// fetch.
     pub async fn key_refused(&self, refused: &Token) -> bool {
         self.newer_than(refused.round).await
+    }
+
+    pub(super) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.inner.state.snapshot()
+    }
+
+    /// The way to the agent that signs for this client, if one does.
+    pub(super) fn agent(&self) -> Option<(&Path, Channel)> {
+        self.inner.source.agent()
+    }
+
+    /// Unix seconds by the authority's clock; `None` before 1970.
+    pub(crate) fn now(&self) -> Option<u64> {
+        let offset = self.inner.state.snapshot().brought.offset;
+        unix_now().map(|now| now.saturating_add_signed(offset))
     }
 
     pub(crate) fn round(&self) -> u64 {

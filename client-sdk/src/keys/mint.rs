@@ -188,6 +188,14 @@ impl Snapshot {
         })
     }
 
+    pub(super) fn expired(&self, service: &str) -> MintError {
+        let why = self.brought.refused.get(service).cloned();
+        MintError::KeyExpired {
+            service: service.to_owned(),
+            why: why.unwrap_or_else(|| "is the clock of this computer right?".to_owned()),
+        }
+    }
+
     /// A narrower key for `service` at `now` (Unix seconds, by this computer's clock).
     pub(crate) fn hand_out_at(
         &self,
@@ -209,19 +217,12 @@ impl Snapshot {
             return Err(self.why_not(service));
         };
         if held.ends() <= now {
-            return Err(MintError::KeyExpired {
-                service: service.to_owned(),
-                why: brought
-                    .refused
-                    .get(service)
-                    .cloned()
-                    .unwrap_or_else(|| "is the clock of this computer right?".to_owned()),
-            });
+            return Err(self.expired(service));
         }
         Ok(held)
     }
 
-    fn why_not(&self, service: &str) -> MintError {
+    pub(super) fn why_not(&self, service: &str) -> MintError {
         let (refused, missing) = (&self.brought.refused, &self.brought.missing);
         let name = service.to_owned();
         match (refused.get(service).cloned(), missing.get(service).cloned()) {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use cattery_core::{Caveat, request_digest};
+use cattery_core::{Caveat, FORWARD_HEADER, NameError, request_digest};
 use http::{HeaderValue, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
-use super::target;
+use super::{Forward, target};
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
+    third_party::{ThirdParties, Unvouched},
 };
+
+/// The scheme of an `Authorization` header (RFC 6750), and a blank.
+const BEARER: &str = "Bearer ";
 
 /// Signs requests to one service.
 ///
@@ -23,6 +27,8 @@ pub struct Signer {
     binding: Binding,
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
+    forwards: Arc<Vec<Forward>>,
+    pub(super) third_parties: Option<ThirdParties>,
 }
 
 /// Whether tokens are good for one request alone.
@@ -40,6 +46,9 @@ pub enum SignError {
     /// There is no token.
     #[error("the request was not sent: {0}")]
     Mint(#[from] MintError),
+    /// Somebody does not vouch for the token.
+    #[error("the request was not sent: its token is not good yet, since {0}")]
+    Unvouched(#[from] Unvouched),
     /// A token is bound to an authority, and the request names none.
     #[error(
         "the request was not sent: it has neither an authority in its URI nor a Host header to bind a token to; set `Signer::authority`"
@@ -71,6 +80,16 @@ pub enum SignError {
         "a token that is bound to its request needs the request: use SignLayer or `Signer::sign`"
     )]
     NeedsRequest,
+    /// [`Forward::through`] with a name that nobody can have.
+    #[error(
+        "the request was not sent: `{name}` cannot present a forwarded token: {why}; it is written service/NAME"
+    )]
+    Presenter {
+        /// The name.
+        name: String,
+        /// Why.
+        why: NameError,
+    },
     /// A body to bind to is longer than the layer may hold.
     #[error(
         "the request was not sent: its body has more than the {limit} bytes that `DigestBodyLayer` may hold; raise the limit, or send long bodies past it"
@@ -104,6 +123,8 @@ impl Signer {
             binding: Binding::WherePossible,
             authority: None,
             only_to: None,
+            forwards: Arc::default(),
+            third_parties: None,
         }
     }
 
@@ -145,6 +166,13 @@ impl Signer {
         self
     }
 
+    /// Adds a token for a service further on to every request. May be called again, for others.
+    #[must_use]
+    pub fn forward(mut self, forward: Forward) -> Self {
+        Arc::make_mut(&mut self.forwards).push(forward);
+        self
+    }
+
     /// A bearer token as the value of an `Authorization` header, marked sensitive.
     ///
     /// # Errors
@@ -154,10 +182,21 @@ impl Signer {
             return Err(SignError::NeedsRequest);
         }
         let token = self.client.mint(&self.service, &self.options)?;
-        Ok(token.header_value()?)
+        self.header(BEARER, &token)
     }
 
-    /// Puts a fresh token into the request, in place of any `Authorization` there is.
+    /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
+    ///
+    /// # Errors
+    /// [`SignError::Mint`]; [`SignError::Presenter`].
+    pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
+        let forwards = self.forwards.iter();
+        forwards
+            .map(|forward| self.header("", &forward.token(&self.client, &self.service)?))
+            .collect()
+    }
+
+    /// Puts a fresh token into the request, in place of any `Authorization` there is, and adds the tokens for services further on.
     ///
     /// # Errors
     /// [`SignError`]; the request is as it was.
@@ -175,12 +214,16 @@ impl Signer {
         };
         let is_bound = bound.is_some();
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
-        let value = token.header_value()?;
+        let value = self.header(BEARER, &token)?;
+        let forwarded = self.forwarded()?;
         if is_bound {
             let keep_host = self.authority.is_some();
             target::put(uri, request, keep_host);
         }
         request.headers_mut().insert(AUTHORIZATION, value);
+        for value in forwarded {
+            request.headers_mut().append(FORWARD_HEADER, value);
+        }
         Ok(token.round)
     }
 

@@ -5,8 +5,10 @@
 mod agent;
 mod authority;
 mod client;
+mod forward;
 mod grpc;
 mod layers;
 mod logs;
 mod retries;
+mod vouching;
 mod wire;

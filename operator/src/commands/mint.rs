@@ -23,6 +23,8 @@ Examples:
   curl -H \"Authorization: Bearer $(cattery mint photos)\" https://photos.example.org/
   cattery mint photos --ttl 5m --method GET --path /albums
   cattery mint photos --once --request 'POST https://photos.example.org/albums' --body album.json
+  curl -H \"Authorization: Bearer $(cattery mint frontend)\" \\
+       -H \"x-cat-forward: $(cattery mint backend --through service/frontend)\" https://frontend.example.org/
 
 Conditions as texts, for --caveat and wherever they are shown:
   scope=a,b                     the request's scope is one of them
@@ -30,7 +32,7 @@ Conditions as texts, for --caveat and wherever they are shown:
   path=/albums                  the path lies under this prefix
   addr=192.0.2.0/24             the client's address is in one of these blocks
   after=TIME,until=TIME         or one of the two; Unix seconds, or like 2026-01-31T12:00:00Z
-  context:KEY=VALUE             the service's own context says so
+  context:KEY=VALUE             the service's own context says so; as KEY, `presenter` is who presents a forwarded token
   cert=HEX                      the client's certificate has this SHA-256
   request=HEX or HEX+body       the request, with its body or without, has this digest
   third-party=PRINCIPAL:HEX     PRINCIPAL vouches for this ticket with a discharge

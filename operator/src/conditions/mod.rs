@@ -5,7 +5,7 @@ mod when;
 
 use std::path::PathBuf;
 
-use cattery_core::{Caveat, CaveatTextError};
+use cattery_core::{Caveat, CaveatTextError, PRESENTER_KEY, Principal};
 use clap::{Args, builder::ValueParser};
 
 use crate::{clock, exit::Usage, random};
@@ -49,6 +49,9 @@ pub(crate) struct Conditions {
     /// PRINCIPAL vouches for this ticket with a discharge; any number of them
     #[arg(long, value_name = "PRINCIPAL:HEX", value_parser = of("third-party="))]
     third_party: Vec<Caveat<'static>>,
+    /// For x-cat-forward: this service (service/NAME) presents it for you in its own calls, and nobody else can
+    #[arg(long, value_name = "PRINCIPAL")]
+    through: Option<Principal>,
     /// A condition as a text, like path=/albums; any number of them (`cattery mint --help` lists the forms)
     #[arg(long, value_name = "CAVEAT")]
     caveat: Vec<Caveat<'static>>,
@@ -89,6 +92,7 @@ impl Conditions {
             .chain(self.client_cert)
             .chain(request.transpose()?)
             .chain(self.third_party)
+            .chain(self.through.map(presented_by))
             .chain(self.caveat)
             .chain(once)
             .collect();
@@ -102,6 +106,13 @@ impl Conditions {
             .into());
         }
         Ok(caveats)
+    }
+}
+
+fn presented_by(presenter: Principal) -> Caveat<'static> {
+    Caveat::Context {
+        key: PRESENTER_KEY.into(),
+        value: String::from(presenter).into(),
     }
 }
 

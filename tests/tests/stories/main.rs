@@ -7,6 +7,7 @@ mod crash;
 mod dashboard;
 mod fire;
 mod foreign;
+mod forward;
 mod local;
 mod main_path;
 mod outage;
@@ -22,6 +23,7 @@ mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod third_party;
 mod two_authorities;
 mod wrong_inputs;
 

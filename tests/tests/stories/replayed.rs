@@ -151,6 +151,7 @@ fn verify(agent: &Agent, token: &str, body: Option<[u8; 32]>) -> Result<String> 
             body_sha256: body.map(|sha256| sha256.to_vec()),
             ..RequestFacts::default()
         }),
+        ..Default::default()
     };
     let answer = block_on(async {
         let mut client = api::agent(&agent.socket)?;

@@ -114,6 +114,7 @@ async fn verify(mut agent: AgentClient<Channel>, token: &str) -> Result<()> {
             path_and_query: Some(PATH.into()),
             ..RequestFacts::default()
         }),
+        ..Default::default()
     };
     let answer = agent.verify(request).await?.into_inner().result;
     let passed = matches!(answer, Some(verify_response::Result::Caller(_)));
