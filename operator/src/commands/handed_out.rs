@@ -57,6 +57,15 @@ pub(crate) fn condition() -> anyhow::Result<(Caveat<'static>, [u8; 16])> {
     Ok((Caveat::RevocationId { id }, id))
 }
 
+/// When something ends that would end then without these conditions.
+pub(crate) fn ends(caveats: &[Caveat<'_>], end: u64) -> u64 {
+    let ends = caveats.iter().filter_map(|caveat| match caveat {
+        Caveat::TimeWindow { not_after, .. } if *not_after != 0 => Some(*not_after),
+        _ => None,
+    });
+    ends.fold(end, u64::min)
+}
+
 /// Notes it, before anybody has it, and says how to take it back.
 ///
 /// # Errors

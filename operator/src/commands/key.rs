@@ -117,7 +117,7 @@ fn narrower(
             service: of.service.to_owned(),
             principal: of.principal.to_owned(),
             handed_out_at: clock::now(),
-            expires_at: of.expires_at,
+            expires_at: handed_out::ends(&caveats, of.expires_at),
             taken_back_at: None,
         };
         handed_out::note(&context.home()?, handed_out)?;

@@ -57,7 +57,9 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
         token = narrower;
     }
     if let Some((whom, id)) = revocable {
-        handed_out::note(&context.home()?, describe(&token, whom, id)?)?;
+        let mut handed_out = describe(&token, whom, id)?;
+        handed_out.expires_at = handed_out::ends(&caveats, handed_out.expires_at);
+        handed_out::note(&context.home()?, handed_out)?;
     }
     let shown = Shown {
         token: &token,
