@@ -43,6 +43,10 @@ impl Forward {
         self
     }
 
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
+
     /// The header's value, marked sensitive, for a request to the service `called`.
     pub(super) fn value(&self, client: &Client, called: &str) -> Result<HeaderValue, SignError> {
         let presenter = self.presenter(called);

@@ -218,6 +218,13 @@ impl Signer {
         Ok(token.round)
     }
 
+    /// Whether one of the services further on is such a one.
+    pub(super) fn goes_on_to(&self, is_such: impl Fn(&str) -> bool) -> bool {
+        self.forwards
+            .iter()
+            .any(|forward| is_such(forward.service()))
+    }
+
     fn check_goal(&self, uri: &Uri) -> Result<(), SignError> {
         match (&self.only_to, uri.authority()) {
             (Some(only), Some(named)) if !named.as_str().eq_ignore_ascii_case(only) => {
