@@ -73,9 +73,7 @@ pub enum SignError {
     )]
     NeedsRequest,
     /// [`Forward::through`] with a name that nobody can have.
-    #[error(
-        "the request was not sent: `{name}` cannot present a forwarded token: {why}; it is written service/NAME"
-    )]
+    #[error("the request was not sent: `{name}` cannot present a forwarded token: {why}")]
     Presenter {
         /// The name.
         name: String,
