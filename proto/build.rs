@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "cattery/v1/token.proto",
     "cattery/v1/sealed.proto",
     "cattery/v1/enrollment.proto",
@@ -12,10 +12,11 @@ const FILES: [&str; 7] = [
     "cattery/v1/unseal.proto",
     "cattery/v1/agent.proto",
     "cattery/v1/admin.proto",
+    "cattery/v1/third_party.proto",
 ];
 
 /// Messages that bear a secret, or hold one that does: they get no `Debug`.
-const SECRET: [&str; 8] = [
+const SECRET: [&str; 10] = [
     "UserKey",
     "SignedToken",
     "PortableCredential",
@@ -24,6 +25,8 @@ const SECRET: [&str; 8] = [
     "VerifyRequest",
     "MintResponse",
     "UseOnceRequest",
+    "DischargeResponse",
+    "SignDischargeResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -38,14 +38,17 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`keys`] | getting keys, renewing them, minting |
+//! | [`narrowing`] | conditions, and handing out narrower keys and tokens |
 //! | [`sign`] | tower layer and tonic interceptor for outgoing requests |
 //! | [`verify`] | tower layer for incoming requests |
+//! | [`third_party`] | vouching for others' tokens, and getting one's own vouched for |
 //! | [`body`] | tokens that are bound to a body |
 //! | [`connect`], [`tls`], [`identity`] | connections to authorities, and certificates |
 //! | [`agent`] | the way to a local agent |
 //! | [`portable`], [`sealing`] | the strings that people carry, and secrets on their way |
 //!
-//! Whole programs: `examples/axum_service.rs`, `examples/tonic_service.rs`, `examples/tonic_client.rs`.
+//! Whole programs: `examples/axum_service.rs`, `examples/tonic_service.rs`, `examples/tonic_client.rs`, and a third party,
+//! `examples/approval_service.rs`.
 //!
 //! **What this is not.** The protocol is `cattery-core`'s; in here is all that needs a clock, randomness or a socket.
 #![forbid(unsafe_code)]
@@ -56,10 +59,13 @@ pub mod connect;
 pub mod denial;
 pub mod identity;
 pub mod keys;
+pub mod narrowing;
 pub mod portable;
 pub mod sealing;
 pub mod sign;
+pub mod third_party;
 pub mod tls;
 pub mod verify;
 
 pub use keys::{Client, ConnectOptions, Credentials, MintOptions};
+pub use narrowing::Narrowing;

@@ -6,8 +6,9 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 
 use crate::{
     commands::{
-        Context, agent, api_key, audit, backup, ca, completions, epoch, grant, init, inspect, key,
-        lease, login, mint, operator, restore, revoke, service, status, token, user, verify,
+        Context, agent, api_key, audit, backup, ca, completions, discharge, epoch, grant, init,
+        inspect, key, lease, login, mint, operator, own_api_key, restore, revoke, service, status,
+        third_party, token, user, verify,
     },
     dev,
     exit::{self, Done},
@@ -140,17 +141,35 @@ Examples:
         subcommand,
         after_help = "\
 Example:
-  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)"
+  (umask 077; cattery key export photos | cattery key attenuate --method GET > reader.key)"
     )]
     Key(key::Command),
+    /// Your own API keys: narrower ones, for a dashboard or a script, made without an operator
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  (umask 077; cattery api-key create --method GET --path /metrics --ttl 30d > dashboard.api-key)"
+    )]
+    ApiKey(own_api_key::Command),
     /// Tokens
     #[command(
         subcommand,
         after_help = "\
 Example:
-  cattery mint photos | cattery token attenuate --caveat method=GET"
+  cattery mint photos | cattery token attenuate --method GET"
     )]
     Token(token::Command),
+    /// Get a token vouched for by the third parties that it names
+    Discharge(discharge::Args),
+    /// Those who vouch for others' tokens
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  cattery third-party register iam --at iam.example.org:7443 --ca ca.pem --predicate approved:deploy-42 --service photos"
+    )]
+    ThirdParty(third_party::Command),
     /// Ask an agent whether a token is good
     Verify(verify::Args),
     /// Tell what a token or a key says, in sentences, without checking it
@@ -267,7 +286,10 @@ impl Cli {
             Command::Login(args) => login::run(args, &context).await,
             Command::Mint(args) => mint::run(args, &context).await,
             Command::Key(command) => key::run(command, &context).await,
+            Command::ApiKey(command) => own_api_key::run(command, &context).await,
             Command::Token(command) => token::run(command, &context),
+            Command::Discharge(args) => discharge::run(args, &context).await,
+            Command::ThirdParty(command) => third_party::run(command, &context).await,
             Command::Verify(args) => verify::run(args, &context).await,
             Command::Inspect(args) => inspect::run(args, &context),
             Command::Status(args) => status::run(args, &context).await,

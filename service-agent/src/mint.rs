@@ -8,7 +8,7 @@ use cattery_core::{Caveat, CaveatError, MintError, ServiceName, TokenSpec, UserK
 use cattery_proto::v1;
 use cattery_sdk::sealing::{INFO_USER_KEY, ReceiverKey};
 use tokio::sync::OnceCell;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 use v1::issued_key::Result as Issued;
 
@@ -25,6 +25,8 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(15);
 /// A lease with less left than this is not worth signing with, seconds.
 const LEAST_LEFT: u64 = 2;
+/// Least time between two fetches of one service's key because somebody has seen a newer one.
+const NEWER_GAP: Duration = Duration::from_secs(5);
 
 /// Why there is no token.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,6 +48,11 @@ pub(crate) enum MintRefused {
     /// No authority gave a key.
     #[error("no key to sign with: {0}")]
     NoKey(String),
+    /// A key with caveats cannot sign discharges (SPEC section 7).
+    #[error(
+        "the grant that lets this service call `{0}` has conditions, and with such a key nobody can vouch: give it one without, with `cattery grant add`"
+    )]
+    Narrowed(ServiceName),
 }
 
 /// One fetch, which any number of callers wait for.
@@ -59,6 +66,8 @@ struct Lease {
     key: Arc<UserKey>,
     /// Whether a task renews it.
     renews: bool,
+    /// When somebody last had a newer one fetched.
+    newer_at: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -98,8 +107,12 @@ impl Leases {
         if let Some(lease) = leases.get_mut(audience) {
             lease.key = key;
         } else if has_room {
-            let renews = false;
-            leases.insert(audience.clone(), Lease { key, renews });
+            let lease = Lease {
+                key,
+                renews: false,
+                newer_at: None,
+            };
+            leases.insert(audience.clone(), lease);
         }
     }
 
@@ -109,6 +122,18 @@ impl Leases {
         leases
             .get_mut(audience)
             .is_some_and(|lease| !std::mem::replace(&mut lease.renews, true))
+    }
+
+    /// Whether a newer key may be looked for now: what callers have seen is what they say.
+    fn may_look(&self, audience: &ServiceName) -> bool {
+        let leases = &mut self.lock().leases;
+        leases.get_mut(audience).is_some_and(|lease| {
+            let is_time = lease.newer_at.is_none_or(|at| at.elapsed() >= NEWER_GAP);
+            if is_time {
+                lease.newer_at = Some(Instant::now());
+            }
+            is_time
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -132,6 +157,20 @@ impl Agent {
         let caveats = caveats.collect::<Result<Vec<_>, _>>()?;
         let key = self.key_for(&audience).await?;
         sign(&key, request, &caveats, unix_seconds())
+    }
+
+    /// A key of this epoch and generation or a newer one, where it can be had; otherwise the one that is held.
+    pub(crate) async fn key_since(
+        self: &Arc<Self>,
+        audience: &ServiceName,
+        since: (u32, u32),
+    ) -> Result<Arc<UserKey>, MintRefused> {
+        let key = self.key_for(audience).await?;
+        let is_old = (key.id().epoch, key.id().generation) < since;
+        if is_old && self.leases.may_look(audience) {
+            return Ok(self.fetched(audience).await.unwrap_or(key));
+        }
+        Ok(key)
     }
 
     async fn key_for(

@@ -22,6 +22,13 @@ pub struct ApiKeyRecord {
     /// Each one a serialized Caveat, chained into every key that is fetched with it, behind those of the grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_list")]
     pub caveats: Vec<Vec<u8>>,
+    /// The API key that its user made it with: it has that one's caveats before its own, ends no later, and is revoked with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Hex<8>>,
+    /// Those that were made with it, and were not forgotten when the last one was made. Whoever makes one changes this record, so that no end
+    /// of it misses one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Hex<8>>,
 }
 
 /// `grant/PRINCIPAL//SERVICE`: a principal may get keys for a service.

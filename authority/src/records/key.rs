@@ -32,6 +32,8 @@ pub const JOIN_TOKENS: &str = "join/";
 pub const LEASES: &str = "lease/";
 /// Prefix of [`revoked`].
 pub const REVOKED: &str = "revoked/";
+/// Prefix of [`own_revoked`].
+pub const OWN_REVOKED: &str = "own-revoked/";
 /// Prefix of [`agent`].
 pub const AGENTS: &str = "agent/";
 /// Prefix of [`operator`].
@@ -137,6 +139,11 @@ pub fn leases_of(principal: &str) -> String {
 /// A [`RevokedRecord`](super::RevokedRecord). The order of the keys is that of the numbers.
 pub fn revoked(changed: u64) -> String {
     format!("{REVOKED}{changed:020}")
+}
+
+/// An [`OwnRevokedRecord`](super::OwnRevokedRecord).
+pub fn own_revoked(principal: &str) -> String {
+    format!("{OWN_REVOKED}{principal}")
 }
 
 /// A use of a single-use token, by when the token ends: the order of the keys is that of the ends. Its value is the attempt that spent it.

@@ -10,6 +10,9 @@ pub struct LeasesRecord {
     pub principal: String,
     /// `api-key/ID` or `agent/ID`.
     pub proof: String,
+    /// `api-key/ID` of the API key that that one was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<String>,
     /// When they were issued.
     pub issued_at: u64,
     /// One for each service.
@@ -28,6 +31,11 @@ pub struct Leased {
 }
 
 impl LeasesRecord {
+    /// Whether they were issued on this proof, or on one that hangs on it.
+    pub fn hang_on(&self, proof: &str) -> bool {
+        self.proof == proof || self.under.as_deref() == Some(proof)
+    }
+
     /// When the last one ends.
     pub fn ends_at(&self) -> u64 {
         let ends = self.leases.iter().map(|lease| lease.expires_at);

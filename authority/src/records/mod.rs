@@ -32,7 +32,7 @@ pub use join::{JoinTokenRecord, JoinUse, Subject};
 pub use lease::{Leased, LeasesRecord};
 pub use names::{LeastVersionRecord, NameState, ServiceRecord, UserRecord};
 pub use operator::{OperatorDevice, OperatorRecord, OperatorState, Role};
-pub use revoked::{RevocableIdRecord, RevokedEntry, RevokedRecord};
+pub use revoked::{OwnRevokedRecord, RevocableIdRecord, RevokedEntry, RevokedRecord};
 pub use schedule::{
     ActiveRecord, DrainingRecord, EpochRecord, EpochsRecord, FeedRecord, LineRecord, PreparedRecord,
 };
@@ -99,6 +99,7 @@ records! {
     LeastVersionRecord: "least version",
     LeasesRecord: "leases",
     RevokedRecord: "revoked ids",
+    OwnRevokedRecord: "own revoked ids",
     SweptRecord: "swept uses",
     crate::audit::Position: "audit mark",
 }

@@ -96,6 +96,7 @@ mod tests {
         let record = |number| LeasesRecord {
             principal: "user/alice".into(),
             proof: "api-key/1".into(),
+            under: None,
             issued_at: NOW,
             leases: vec![Leased {
                 id: Hex([number; 8]),

@@ -14,6 +14,8 @@ mod join_tokens;
 mod leases;
 mod members;
 mod operators;
+mod own_api_keys;
+mod own_revoked;
 mod recover;
 mod revocations;
 mod revoked;
@@ -37,7 +39,7 @@ use crate::standing::{Decided, Standing};
 use crate::store::{Entry, Revision, Store, Transaction, list_all};
 
 pub(crate) use agents::{Device, gone};
-pub(crate) use api_keys::{ApiKeyState, Proven};
+pub(crate) use api_keys::{ApiKeyState, Fresh, Proven};
 pub(crate) use cas::{CaSchedule, Turns};
 pub(crate) use contacts::{Contact, Told};
 pub(crate) use grants::Grantee;

@@ -36,8 +36,10 @@ pub(crate) struct Revoking<'a> {
     pub(crate) timing: &'a Timing,
     /// Somebody waits until agents have it.
     pub(crate) wait: bool,
-    /// What the leases were issued for: `api-key/ID`.
+    /// What the leases were issued for, or what their principal asks with: `api-key/ID`.
     pub(crate) proof: Option<&'a str>,
+    /// Whose they are, where nobody but they themselves asks for it: counted.
+    pub(crate) own: Option<&'a Principal>,
 }
 
 impl Registry {
@@ -61,10 +63,17 @@ impl Registry {
             changed: feed.next(),
             entries: entries.collect(),
         };
-        let event = self.record_ids(act, &record, how.proof).await?;
         let key = key::revoked(record.changed);
+        let counted = match how.own {
+            Some(principal) => {
+                self.count_own(principal, &record.entries, act.now())
+                    .await?
+            }
+            None => Transaction::new(),
+        };
+        let event = self.record_ids(act, &record, how.proof).await?;
         let transaction = feed
-            .raise_and_await(Transaction::new(), how.wait)
+            .raise_and_await(counted, how.wait)
             .absent(&key)
             .save(&key, &record);
         self.change(act, event, transaction).await?;

@@ -7,7 +7,7 @@ use super::revocations::TOLD_FOR;
 use crate::failure::Failure;
 use crate::records::{
     AgentRecord, ApiKeyRecord, ContactRecord, JoinTokenRecord, LeasesRecord, LeastVersionRecord,
-    Record, RevokedRecord, key,
+    OwnRevokedRecord, Record, RevokedRecord, key,
 };
 use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction};
 
@@ -61,13 +61,17 @@ impl Registry {
         let revoked = self.sweep_each(key::REVOKED, |revoked: &RevokedRecord| {
             past(revoked.ends_at(), LEASE)
         });
+        let own_revoked = self.sweep_each(key::OWN_REVOKED, |own: &OwnRevokedRecord| {
+            past(own.ends.iter().copied().max().unwrap_or(0), LEASE)
+        });
         Ok(tokens.await?
             + api_keys.await?
             + agents.await?
             + least.await?
             + contacts.await?
             + leases.await?
-            + revoked.await?)
+            + revoked.await?
+            + own_revoked.await?)
     }
 
     async fn sweep_each<R: Record>(

@@ -231,6 +231,8 @@ impl Taken {
             }
             ("api_key_revoked", _) => {
                 self.api_keys.insert(field("api_key").to_owned());
+                let children = field("children").split_whitespace();
+                self.api_keys.extend(children.map(str::to_owned));
             }
             ("grant_removed", Some(("service", name))) => {
                 self.grants.insert(key::grant(field("principal"), name));

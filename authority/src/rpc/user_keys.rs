@@ -1,3 +1,6 @@
+mod own_api_keys;
+mod own_revocations;
+
 use std::collections::HashSet;
 
 use cattery_core::epoch::may_issue;
@@ -34,6 +37,43 @@ impl UserKeys for UserKeysService {
     ) -> Result<Response<v1::IssueUserKeysResponse>, Status> {
         serve(request, |call, request| issue(&self.0, call, request)).await
     }
+
+    async fn create_own_api_key(
+        &self,
+        request: Request<v1::CreateOwnApiKeyRequest>,
+    ) -> Result<Response<v1::CreateOwnApiKeyResponse>, Status> {
+        serve(request, |call, request| {
+            own_api_keys::create(&self.0, call, request)
+        })
+        .await
+    }
+
+    async fn list_own_api_keys(
+        &self,
+        request: Request<v1::ListOwnApiKeysRequest>,
+    ) -> Result<Response<v1::ListOwnApiKeysResponse>, Status> {
+        serve(request, |call, _| own_api_keys::list(&self.0, call)).await
+    }
+
+    async fn revoke_own_api_key(
+        &self,
+        request: Request<v1::RevokeOwnApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeOwnApiKeyResponse>, Status> {
+        serve(request, |call, request| {
+            own_api_keys::revoke(&self.0, call, request)
+        })
+        .await
+    }
+
+    async fn revoke_own(
+        &self,
+        request: Request<v1::RevokeOwnRequest>,
+    ) -> Result<Response<v1::RevokeOwnResponse>, Status> {
+        serve(request, |call, request| {
+            own_revocations::revoke(&self.0, call, request)
+        })
+        .await
+    }
 }
 
 async fn issue(
@@ -45,18 +85,22 @@ async fn issue(
     authority.bulletin.check()?;
     // All that the keys rest on is read after this moment.
     let asked = BootTime::now();
-    let (principal, proof, narrowed) = match &*call.caller {
+    let (principal, proof, under, narrowed, last) = match &*call.caller {
         Caller::User(proven) => (
             Principal::user(&proven.user),
             format!("api-key/{}", proven.api_key),
+            proven.parent.map(|parent| format!("api-key/{parent}")),
             proven.caveats.as_slice(),
+            proven.expires_at,
         ),
         Caller::Agent {
             service, device, ..
         } => (
             Principal::service(service),
             format!("agent/{}", device.id),
+            None,
             &[][..],
+            None,
         ),
         Caller::Anyone | Caller::Operator { .. } => {
             return Err(Failure::Broken("user keys for someone who is no client"));
@@ -81,6 +125,7 @@ async fn issue(
         version: grantee.version(),
         proof: &proof,
         narrowed,
+        last,
         wanted: request.lease_seconds,
         receiver: &request.receiver_public_key,
         events: Vec::new(),
@@ -105,6 +150,7 @@ async fn issue(
     let leases = LeasesRecord {
         principal: principal.as_str().to_owned(),
         proof: proof.clone(),
+        under,
         issued_at: call.act.now(),
         leases: lease.leases,
     };
@@ -188,6 +234,8 @@ struct Lease<'a> {
     proof: &'a str,
     /// Caveats of what the principal proved that with.
     narrowed: &'a [Vec<u8>],
+    /// When that ends, Unix seconds: no lease goes on without it.
+    last: Option<u64>,
     wanted: u64,
     receiver: &'a [u8],
     events: Vec<Event>,
@@ -251,7 +299,7 @@ impl Lease<'_> {
         Ok(Issue::SealedUserKey(sealed))
     }
 
-    /// The least of what is wanted, granted and allowed. An active epoch has no end of its own, so it sets no limit.
+    /// The least of what is wanted, granted and allowed, and no later than the API key. An active epoch has no end of its own, so it sets no limit.
     fn expires_at(&self, grant: &GrantRecord) -> u64 {
         let most = self.greatest;
         let granted = grant.max_lease_seconds.unwrap_or(most).min(most);
@@ -259,7 +307,8 @@ impl Lease<'_> {
             0 => granted,
             wanted => granted.min(wanted),
         };
-        self.act.now().saturating_add(lease)
+        let end = self.act.now().saturating_add(lease);
+        self.last.map_or(end, |last| end.min(last))
     }
 
     fn event(&self, id: &KeyId<'_>) -> Event {

@@ -9,6 +9,7 @@ mod follower;
 mod harness;
 mod logs;
 mod metrics;
+mod own;
 mod program;
 mod recovery;
 mod restore;

@@ -1,19 +1,24 @@
 //! The client: connects once, then mints whenever it is asked to.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use cattery_core::Caveat;
 use tokio::{sync::watch, task::AbortHandle};
+use tonic::transport::Channel;
 
 use super::{
     Cluster, Credentials, Health, MintError, MintOptions, Token,
     clock::unix_now,
     renew::{self, Fetch},
-    snapshot::Fetched,
+    snapshot::{Fetched, Snapshot},
     source::Source,
     state::State,
 };
-use crate::{connect::ConnectorError, tls::Identity};
+use crate::{
+    connect::ConnectorError,
+    narrowing::{HandOutError, HandedOut, Narrowing},
+    tls::Identity,
+};
 
 /// What to get keys for.
 #[derive(Clone, Debug, Default)]
@@ -120,6 +125,20 @@ impl Client {
         self.mint_with(service, options, None)
     }
 
+    /// A narrower key for `service`, for somebody else: it ends with the key that is held now, and nobody renews it. Touches no network.
+    ///
+    /// # Errors
+    /// [`HandOutError`].
+    pub fn hand_out(
+        &self,
+        service: &str,
+        narrowing: &Narrowing,
+    ) -> Result<HandedOut, HandOutError> {
+        let now = unix_now().ok_or(MintError::Clock)?;
+        let snapshot = self.inner.state.snapshot();
+        snapshot.hand_out_at(service, narrowing, now)
+    }
+
     /// Who the tokens speak for: `user/NAME` or `service/NAME`.
     pub fn principal(&self) -> String {
         self.inner.state.snapshot().brought.principal.clone()
@@ -161,6 +180,21 @@ impl Client {
     /// fetch.
     pub async fn key_refused(&self, refused: &Token) -> bool {
         self.newer_than(refused.round).await
+    }
+
+    pub(super) fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.inner.state.snapshot()
+    }
+
+    /// The way to the agent that signs for this client, if one does.
+    pub(super) fn agent(&self) -> Option<(&Path, Channel)> {
+        self.inner.source.agent()
+    }
+
+    /// Unix seconds by the authority's clock; `None` before 1970.
+    pub(crate) fn now(&self) -> Option<u64> {
+        let offset = self.inner.state.snapshot().brought.offset;
+        unix_now().map(|now| now.saturating_add_signed(offset))
     }
 
     pub(crate) fn round(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Where keys come from: an authority, asked with an API key or a client certificate; or a local agent, which signs.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -108,6 +108,13 @@ impl Source {
             Self::Agent { socket, channel } => {
                 sign_through(socket, channel, services, lease_seconds).await
             }
+        }
+    }
+
+    pub(crate) fn agent(&self) -> Option<(&Path, Channel)> {
+        match self {
+            Self::Authority(_) => None,
+            Self::Agent { socket, channel } => Some((socket, channel.clone())),
         }
     }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use cattery_core::{Caveat, NameError, PRESENTER_KEY, Principal, ServiceName};
-use http::HeaderValue;
 
 use super::SignError;
-use crate::keys::{Client, MintOptions};
+use crate::keys::{Client, MintOptions, Token};
 
 /// A token for a service that the called one calls in turn. It goes along in `x-cat-forward`, and is good only beside a token of the
 /// one that presents it: the called service, unless said otherwise.
@@ -47,8 +46,8 @@ impl Forward {
         &self.service
     }
 
-    /// The header's value, marked sensitive, for a request to the service `called`.
-    pub(super) fn value(&self, client: &Client, called: &str) -> Result<HeaderValue, SignError> {
+    /// The token, for a request to the service `called`.
+    pub(super) fn token(&self, client: &Client, called: &str) -> Result<Token, SignError> {
         let presenter = self.presenter(called);
         let presenter = presenter.map_err(|why| SignError::Presenter {
             name: self.presenter.clone().unwrap_or_else(|| called.to_owned()),
@@ -58,10 +57,7 @@ impl Forward {
             key: PRESENTER_KEY.into(),
             value: String::from(presenter).into(),
         };
-        let token = client.mint_with(&self.service, &self.options, Some(caveat))?;
-        let mut value = HeaderValue::from_str(&token)?;
-        value.set_sensitive(true);
-        Ok(value)
+        Ok(client.mint_with(&self.service, &self.options, Some(caveat))?)
     }
 
     fn presenter(&self, called: &str) -> Result<Principal, NameError> {

@@ -56,6 +56,7 @@ fn status(error: &SignError) -> Status {
                 Status::internal(message)
             }
         },
+        SignError::Unvouched(_) => Status::unavailable(message),
         SignError::NoAuthority
         | SignError::TwoAuthorities { .. }
         | SignError::Host

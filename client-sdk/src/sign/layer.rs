@@ -113,9 +113,13 @@ where
                 Err(SignError::Mint(MintError::KeyExpired { .. }))
                     if signer.client.newer_than(round).await =>
                 {
+                    signer.sign_when_vouched(&mut request).await?
+                }
+                Err(refused) => {
+                    signer.wait_for_discharges(refused).await?;
                     signer.sign_noting_round(&mut request)?
                 }
-                signed => signed?,
+                Ok(round) => round,
             };
             let response = inner.call(request).await.map_err(Into::into)?;
             if !asks_for_newer_keys(&response, &signer.service) {
@@ -129,7 +133,9 @@ where
                 signer.client.want_newer_than(round);
                 return Ok(response);
             };
-            if !signer.client.newer_than(round).await || signer.sign(&mut again).is_err() {
+            if !signer.client.newer_than(round).await
+                || signer.sign_when_vouched(&mut again).await.is_err()
+            {
                 return Ok(response);
             }
             drop(response); // what it holds of a pool or a limit may be what the second try waits for

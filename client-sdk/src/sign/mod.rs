@@ -13,6 +13,9 @@ mod layer;
 mod replay;
 mod signer;
 mod target;
+mod vouched;
+
+pub(crate) use target::normal;
 
 pub use body::{DigestBody, DigestBodyLayer};
 pub use carry::{CarryForward, CarryForwardLayer};

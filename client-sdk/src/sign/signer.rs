@@ -9,7 +9,11 @@ use super::{Forward, target};
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
+    third_party::{ThirdParties, Unvouched},
 };
+
+/// The scheme of an `Authorization` header (RFC 6750), and a blank.
+const BEARER: &str = "Bearer ";
 
 /// Signs requests to one service.
 ///
@@ -24,6 +28,7 @@ pub struct Signer {
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
     forwards: Arc<Vec<Forward>>,
+    pub(super) third_parties: Option<ThirdParties>,
 }
 
 /// Whether tokens are good for one request alone.
@@ -41,6 +46,9 @@ pub enum SignError {
     /// There is no token.
     #[error("the request was not sent: {0}")]
     Mint(#[from] MintError),
+    /// Somebody does not vouch for the token.
+    #[error("the request was not sent: its token is not good yet, since {0}")]
+    Unvouched(#[from] Unvouched),
     /// A token is bound to an authority, and the request names none.
     #[error(
         "the request was not sent: it has neither an authority in its URI nor a Host header to bind a token to; set `Signer::authority`"
@@ -114,6 +122,7 @@ impl Signer {
             authority: None,
             only_to: None,
             forwards: Arc::default(),
+            third_parties: None,
         }
     }
 
@@ -171,7 +180,7 @@ impl Signer {
             return Err(SignError::NeedsRequest);
         }
         let token = self.client.mint(&self.service, &self.options)?;
-        Ok(token.header_value()?)
+        self.header(BEARER, &token)
     }
 
     /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
@@ -181,7 +190,7 @@ impl Signer {
     pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
         let forwards = self.forwards.iter();
         forwards
-            .map(|forward| forward.value(&self.client, &self.service))
+            .map(|forward| self.header("", &forward.token(&self.client, &self.service)?))
             .collect()
     }
 
@@ -203,7 +212,7 @@ impl Signer {
         };
         let is_bound = bound.is_some();
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
-        let value = token.header_value()?;
+        let value = self.header(BEARER, &token)?;
         let forwarded = self.forwarded()?;
         if is_bound {
             let keep_host = self.authority.is_some();

@@ -16,7 +16,8 @@ use cattery_core::{
 use cattery_proto::v1::{
     Denial, EpochState, ForwardedVerdict, GetStatusRequest, GetStatusResponse,
     GetVerificationKeysRequest, GetVerificationKeysResponse, MintRequest, MintResponse, ServiceKey,
-    UseOnceRequest, UseOnceResponse, VerifiedCaller, VerifyRequest, VerifyResponse,
+    SignDischargeRequest, SignDischargeResponse, UseOnceRequest, UseOnceResponse, VerifiedCaller,
+    VerifyRequest, VerifyResponse,
     agent_server::{Agent as AgentService, AgentServer},
     forwarded_verdict, verify_response,
 };
@@ -248,6 +249,13 @@ impl AgentService for Served {
         };
         key.mint(&spec, &mut token).unwrap();
         Ok(Response::new(MintResponse { token, not_after }))
+    }
+
+    async fn sign_discharge(
+        &self,
+        _: Request<SignDischargeRequest>,
+    ) -> Result<Response<SignDischargeResponse>, Status> {
+        Err(Status::permission_denied("this agent signs no discharges"))
     }
 
     async fn get_verification_keys(

@@ -11,7 +11,7 @@ use std::{
 
 use cattery_core::{KeyId, RootKey, ServiceKey, UserKey};
 use cattery_proto::v1::{
-    Cluster, IssueUserKeysRequest, IssueUserKeysResponse, IssuedKey, KeyRefusal, issued_key,
+    self, Cluster, IssueUserKeysRequest, IssueUserKeysResponse, IssuedKey, KeyRefusal, issued_key,
     user_keys_server::{UserKeys, UserKeysServer},
 };
 use cattery_sdk::{
@@ -277,6 +277,36 @@ impl UserKeys for Issue {
             keys: keys.collect(),
             server_time_ms: self.now() * 1000,
         }))
+    }
+
+    // Nobody here asks for the rest.
+
+    async fn create_own_api_key(
+        &self,
+        _: Request<v1::CreateOwnApiKeyRequest>,
+    ) -> Result<Response<v1::CreateOwnApiKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_own_api_keys(
+        &self,
+        _: Request<v1::ListOwnApiKeysRequest>,
+    ) -> Result<Response<v1::ListOwnApiKeysResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_own_api_key(
+        &self,
+        _: Request<v1::RevokeOwnApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeOwnApiKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_own(
+        &self,
+        _: Request<v1::RevokeOwnRequest>,
+    ) -> Result<Response<v1::RevokeOwnResponse>, Status> {
+        Err(Status::unimplemented(""))
     }
 }
 

@@ -10,4 +10,5 @@ mod grpc;
 mod layers;
 mod logs;
 mod retries;
+mod vouching;
 mod wire;

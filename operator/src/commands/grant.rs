@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use cattery_authority::config::show_duration;
-use cattery_core::{Caveat, Principal, ServiceName};
+use cattery_core::{Principal, ServiceName};
 use cattery_proto::v1;
 use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use crate::{authority::Session, caveat_text, clock, exit::Done, plain::plain};
+use crate::{
+    authority::Session,
+    caveat_text, clock,
+    conditions::{Conditions, What},
+    exit::Done,
+    plain::plain,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -17,19 +23,18 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   cattery grant add user/alice photos
-  cattery grant add user/alice photos --caveat method=GET --caveat path=/albums --max-lease 12h
+  cattery grant add user/alice photos --method GET --path /albums --max-lease 12h
   cattery grant add service/web photos")]
     Add {
         /// `user/NAME` or `service/NAME`
         principal: Principal,
         /// The service to call
         service: ServiceName,
-        /// A condition that every key gets, like scope=photos.read; any number of them
-        #[arg(long, value_name = "CAVEAT")]
-        caveat: Vec<Caveat<'static>>,
         /// The greatest lease of a key [default: the cluster's]
         #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
         max_lease: Option<u64>,
+        #[command(flatten)]
+        conditions: Box<Conditions>,
     },
     /// List grants
     #[command(after_help = "\
@@ -73,18 +78,20 @@ pub(crate) const HEADER: [&str; 5] = [
 ];
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
-    let mut session = Session::open(&context.home()?).await?;
+    let home = context.home()?;
     match command {
         Command::Add {
             principal,
             service,
-            caveat,
+            conditions,
             max_lease,
         } => {
+            let caveats = caveat_text::encode(&conditions.caveats(What::Keys)?)?;
+            let mut session = Session::open(&home).await?;
             let request = v1::AddGrantRequest {
                 principal: principal.into(),
                 service: service.into(),
-                caveats: caveat_text::encode(&caveat)?,
+                caveats,
                 max_lease_seconds: max_lease.unwrap_or(0),
             };
             let answer = session.admin.add_grant(request).await;
@@ -98,6 +105,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             })?;
         }
         Command::List { principal, service } => {
+            let mut session = Session::open(&home).await?;
             let request = v1::ListGrantsRequest {
                 principal: principal.map(String::from).unwrap_or_default(),
                 service: service.map(String::from).unwrap_or_default(),
@@ -111,6 +119,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
             context.out.list(&rows, HEADER, Row::cells)?;
         }
         Command::Remove { principal, service } => {
+            let mut session = Session::open(&home).await?;
             let request = v1::RemoveGrantRequest {
                 principal: principal.as_str().to_owned(),
                 service: service.as_str().to_owned(),

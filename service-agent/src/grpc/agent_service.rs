@@ -62,6 +62,17 @@ impl v1::agent_server::Agent for AgentService {
             .map_err(|refused| mint_status(&refused))
     }
 
+    async fn sign_discharge(
+        &self,
+        request: Request<v1::SignDischargeRequest>,
+    ) -> Result<Response<v1::SignDischargeResponse>> {
+        admit(&request, &self.agent.config.mint, "mint")?;
+        let signed = self.agent.sign_discharge(request.get_ref()).await;
+        signed
+            .map(Response::new)
+            .map_err(|refused| mint_status(&refused))
+    }
+
     async fn get_verification_keys(
         &self,
         request: Request<v1::GetVerificationKeysRequest>,
@@ -142,5 +153,6 @@ fn mint_status(refused: &MintRefused) -> Status {
         }
         MintRefused::NotGranted(_) => Status::permission_denied(message),
         MintRefused::NoKey(_) => Status::unavailable(message),
+        MintRefused::Narrowed(_) => Status::failed_precondition(message),
     }
 }

@@ -107,3 +107,59 @@ async fn the_first_calls_of_a_service_fetch_one_key_together() {
     assert!(calls.join_all().await.into_iter().all(|minted| minted));
     assert_eq!(town.authority.script().leases, 1);
 }
+
+#[tokio::test]
+async fn named_peers_vouch_as_the_service() {
+    let town = Town::new(|config, _| allow_us(config)).await;
+    let mut client = town.client();
+    let request = v1::SignDischargeRequest {
+        audience: "mail".into(),
+        ticket: vec![7; 32],
+        ..Default::default()
+    };
+    let answer = client.sign_discharge(request.clone()).await.unwrap();
+    let answer = answer.into_inner();
+    assert!((now() + 50..=now() + 60).contains(&answer.not_after));
+    let mut scratch = Scratch::new();
+    let said = match cattery_core::inspect::parse(&answer.discharge, &mut scratch).unwrap() {
+        cattery_core::inspect::Inspected::Discharge(said) => said,
+        _ => panic!("a discharge"),
+    };
+    let key = said.unverified_key_id();
+    assert_eq!((key.principal, key.service), ("service/photos", "mail"));
+    assert_eq!(said.unverified_discharge().unwrap().ticket, [7; 32]);
+
+    type Change = fn(&mut v1::SignDischargeRequest);
+    let bad: [(Change, Code); 5] = [
+        (|r| r.ticket.truncate(15), Code::InvalidArgument),
+        (|r| r.bound_to = vec![1; 31], Code::InvalidArgument),
+        (|r| r.caveats = vec![vec![9, 9]], Code::InvalidArgument),
+        (|r| r.audience = "Not A Name".into(), Code::InvalidArgument),
+        (|r| r.audience = "bank".into(), Code::PermissionDenied),
+    ];
+    for (change, code) in bad {
+        let mut request = request.clone();
+        change(&mut request);
+        let status = client.sign_discharge(request).await.map(|_| "a discharge");
+        assert_eq!(status.unwrap_err().code(), code);
+    }
+
+    // Somebody who claims to have seen newer keys has them looked for once, not at each call.
+    let leases = town.authority.script().leases;
+    let newer = v1::SignDischargeRequest {
+        epoch: 9,
+        ..request
+    };
+    for _ in 0..5 {
+        client.sign_discharge(newer.clone()).await.unwrap();
+    }
+    assert_eq!(town.authority.script().leases, leases + 1);
+
+    let town = Town::new(|_, _| {}).await;
+    let status = town
+        .client()
+        .sign_discharge(newer)
+        .await
+        .map(|_| "a discharge");
+    assert_eq!(status.unwrap_err().code(), Code::PermissionDenied);
+}

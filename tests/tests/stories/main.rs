@@ -11,6 +11,7 @@ mod forward;
 mod local;
 mod main_path;
 mod outage;
+mod own;
 mod quorum;
 mod readme;
 mod replayed;
@@ -22,6 +23,7 @@ mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod third_party;
 mod two_authorities;
 mod wrong_inputs;
 

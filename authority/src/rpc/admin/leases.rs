@@ -16,9 +16,9 @@ use crate::registry::{MOST_REVOKED, Revocation, Revoking, decide};
 const MOST_SHOWN: usize = 10_000;
 
 /// What was revoked of a proof.
-pub(super) struct Ended {
+pub(in crate::rpc) struct Ended {
     /// Leases that it left.
-    pub(super) leases: usize,
+    pub(in crate::rpc) leases: usize,
     /// Those of them that were not revoked before.
     pub(super) newly: usize,
     /// The last change that revoked one of them, in the feed.
@@ -57,7 +57,7 @@ pub(super) async fn list(
     })
 }
 
-/// Revokes what is out of the leases of a proof that was taken back before: nothing is issued on it any more. Whatever was done already is
+/// Revokes what is out of the leases of a proof that was taken back before, and of those that hang on it: nothing is issued on them any more. Whatever was done already is
 /// not done again, so this can be called until it succeeds.
 pub(super) async fn revoke_of(
     authority: &Authority,
@@ -68,7 +68,7 @@ pub(super) async fn revoke_of(
 ) -> Result<Ended, Failure> {
     let registry = &authority.registry;
     let mut records = registry.leases_of(principal.as_str()).await?;
-    records.retain(|record| record.proof == proof);
+    records.retain(|record| record.hang_on(proof));
     let timing = authority.timing();
     // An agent whose clock is behind accepts for so long.
     let forgiven = timing.leeway.saturating_mul(2);
@@ -90,6 +90,7 @@ pub(super) async fn revoke_of(
         timing,
         wait,
         proof: Some(proof),
+        own: None,
     };
     let mut changed = revoked.last();
     for some in left.chunks(MOST_REVOKED) {

@@ -1,14 +1,14 @@
 //! `cattery.v1.Admin`: one file for each kind of thing that operators look after.
 
 mod agents;
-mod api_keys;
+pub(super) mod api_keys;
 mod backup;
 mod cas;
-mod caveats;
+pub(super) mod caveats;
 mod grants;
-mod leases;
+pub(super) mod leases;
 mod operators;
-mod revocations;
+pub(super) mod revocations;
 mod schedule;
 mod services;
 mod status;
@@ -98,7 +98,7 @@ fn principal(name: &str) -> Result<Principal, Failure> {
 }
 
 /// A length that a request gives, 0 standing for the default.
-fn length(
+pub(super) fn length(
     seconds: u64,
     default: Duration,
     most: Duration,
@@ -116,7 +116,7 @@ fn length(
 }
 
 /// What goes into the text that people carry.
-fn portable(
+pub(super) fn portable(
     authority: &Authority,
     id: &Hex<8>,
     secret: Zeroizing<[u8; 32]>,
@@ -131,6 +131,6 @@ fn portable(
 }
 
 /// A number of things, as the protos count them.
-fn count(things: usize) -> u32 {
+pub(super) fn count(things: usize) -> u32 {
     u32::try_from(things).unwrap_or(u32::MAX)
 }
