@@ -32,6 +32,9 @@
 //! # }
 //! ```
 //!
+//! **A service in between** calls another one for its caller, who signs for both: [`sign::Forward`], [`sign::CarryForwardLayer`] and
+//! [`verify::Forwarded`].
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`keys`] | getting keys, renewing them, minting |

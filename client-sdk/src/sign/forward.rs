@@ -42,6 +42,10 @@ impl Forward {
         self
     }
 
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
+
     /// The token, for a request to the service `called`.
     pub(super) fn token(&self, client: &Client, called: &str) -> Result<Token, SignError> {
         let presenter = self.presenter(called);

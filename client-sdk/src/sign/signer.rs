@@ -81,9 +81,7 @@ pub enum SignError {
     )]
     NeedsRequest,
     /// [`Forward::through`] with a name that nobody can have.
-    #[error(
-        "the request was not sent: `{name}` cannot present a forwarded token: {why}; it is written service/NAME"
-    )]
+    #[error("the request was not sent: `{name}` cannot present a forwarded token: {why}")]
     Presenter {
         /// The name.
         name: String,
@@ -225,6 +223,13 @@ impl Signer {
             request.headers_mut().append(FORWARD_HEADER, value);
         }
         Ok(token.round)
+    }
+
+    /// Whether one of the services further on is such a one.
+    pub(super) fn goes_on_to(&self, is_such: impl Fn(&str) -> bool) -> bool {
+        self.forwards
+            .iter()
+            .any(|forward| is_such(forward.service()))
     }
 
     fn check_goal(&self, uri: &Uri) -> Result<(), SignError> {

@@ -26,7 +26,7 @@ pub(crate) async fn connect(authority: &Authority) -> Client {
     try_connect(authority.api_key(), &["photos"]).await.unwrap()
 }
 
-async fn try_connect(key: ApiKey, services: &[&str]) -> Result<Client, ConnectError> {
+pub(crate) async fn try_connect(key: ApiKey, services: &[&str]) -> Result<Client, ConnectError> {
     let options = ConnectOptions {
         services: services.iter().map(|&name| name.to_owned()).collect(),
         lease: None,
