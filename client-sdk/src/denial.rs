@@ -4,6 +4,9 @@
 use cattery_core::Code;
 use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
 
+/// The verdict on a forwarded token whose presenter the verifier takes none from. With 403; no code of the protocol.
+pub const PRESENTER_NOT_TRUSTED: &str = "presenter_not_trusted";
+
 const DESCRIPTION: &str = "error_description=\"";
 
 /// 401: who are you. 403: a caveat said no. 503: the verifier cannot tell, and the caller is not to blame.

@@ -59,6 +59,7 @@
 mod caveat;
 pub mod epoch;
 mod form;
+mod forward;
 pub mod inspect;
 mod key_id;
 mod key_tree;
@@ -77,6 +78,7 @@ mod wire;
 
 pub use caveat::{AnyOf, Caveat, CaveatError, CaveatFailure, CaveatKind, CaveatTextError};
 pub use form::FormError;
+pub use forward::{FORWARD_HEADER, ForwardHeader, PRESENTER_KEY};
 pub use key_id::KeyId;
 pub use key_tree::{PublicTag, RootKey, SecretTag, ServiceKey, TokenKey};
 pub use mint::{DischargeSpec, MintError, Minted, TokenSpec};

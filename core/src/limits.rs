@@ -9,6 +9,10 @@ pub const MAX_CAVEATS: usize = 16;
 pub const MAX_CAVEAT: usize = 1_024;
 /// Most discharges behind one token (SPEC section 4).
 pub const MAX_DISCHARGES: usize = 4;
+/// Most presentations in the `x-cat-forward` headers of one request: hops that a client signs for, and room.
+pub const MAX_FORWARDED: usize = 8;
+/// Longest `x-cat-forward`, all lines together, in bytes: the longest presentation there can be has about 55,000.
+pub const MAX_FORWARD_HEADER: usize = 65_536;
 /// Size of every key, tag and SHA-256 digest, in bytes (SPEC section 2).
 pub const KEY_LEN: usize = 32;
 /// Size of a lease id, in bytes (SPEC section 1).

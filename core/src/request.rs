@@ -22,7 +22,8 @@ pub struct RequestFacts<'a> {
     pub scope: Option<&'a str>,
     /// SHA-256 of the whole body.
     pub body_sha256: Option<[u8; 32]>,
-    /// What else the verifier knows, by its configuration: keys and values. A key without an entry is not known.
+    /// What else the verifier knows, by its configuration: keys and values. A key without an entry is not known, and one for
+    /// [`PRESENTER_KEY`](crate::PRESENTER_KEY) counts for nothing.
     pub context: &'a [(&'a str, &'a str)],
 }
 
@@ -32,6 +33,14 @@ impl<'a> RequestFacts<'a> {
         self.path_and_query
             .map(|whole| whole.split_once('?').map_or(whole, |(path, _)| path))
     }
+}
+
+/// What a caveat is compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) facts: &'a RequestFacts<'a>,
+    /// Who presents a forwarded token, proved by a token of their own; `None` for a caller's own token.
+    pub(crate) presenter: Option<&'a str>,
 }
 
 /// The digest of SPEC section 6, for a `request` caveat. `body_sha256` is there exactly where the caveat says `body`.

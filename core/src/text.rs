@@ -13,6 +13,8 @@ use crate::wire::Sink;
 pub(crate) const TOKEN: &str = "cat1_";
 pub(crate) const DISCHARGE: &str = "catd1_";
 pub(crate) const KEY: &str = "catkey1_";
+/// What may stand round the commas between parts.
+pub(crate) const BLANK: [char; 2] = [' ', '\t'];
 
 /// Decodes one text into the front of `buffer`, and returns what is behind it as well. The buffer has room for
 /// [`MAX_MESSAGE`] bytes.
@@ -36,19 +38,18 @@ pub(crate) fn decode<'b>(
 
 /// A presentation's parts: the token, then its discharges. Spaces and tabs stand round commas only.
 pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
-    let blank = [' ', '\t'];
     let mut rest = Some(presentation);
     let mut first = true;
     std::iter::from_fn(move || {
         let (part, next) = match rest?.split_once(',') {
-            Some((part, next)) => (part.trim_end_matches(blank), Some(next)),
+            Some((part, next)) => (part.trim_end_matches(BLANK), Some(next)),
             None => (rest?, None),
         };
         rest = next;
         let part = if first {
             part
         } else {
-            part.trim_start_matches(blank)
+            part.trim_start_matches(BLANK)
         };
         first = false;
         Some(part)

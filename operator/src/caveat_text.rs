@@ -1,7 +1,7 @@
 //! Caveats on their way in, out, and into words.
 
 use anyhow::Context as _;
-use cattery_core::{AnyOf, Caveat, CaveatError};
+use cattery_core::{AnyOf, Caveat, CaveatError, PRESENTER_KEY};
 
 use crate::clock;
 
@@ -64,6 +64,9 @@ pub(crate) fn sentence(caveat: &Result<Caveat<'_>, CaveatError>, now: u64) -> St
         ),
         Caveat::Request { body: false, .. } => {
             format!("the request is the one with the digest {value}")
+        }
+        Caveat::Context { key, .. } if key == PRESENTER_KEY => {
+            format!("{value} presents it in x-cat-forward, beside a token of its own")
         }
         Caveat::Context { .. } => format!(
             "the service's own context says {}",

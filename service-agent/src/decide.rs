@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
+use cattery_core::{
+    CaveatKind, Code, Denied, NoSingleUse, Policy, Reason, RequestFacts, Scratch, Verified,
+    Verifier,
+};
 use tracing::{debug, info};
 
 use crate::agent::Agent;
@@ -42,18 +45,20 @@ impl Agent {
         }
     }
 
-    /// Verifies, and gives what `keep` makes of the result. Waits for nobody, but for the authorities where a single use has to be
+    /// Verifies the token of a caller, or one that a verified `presenter` forwards, and gives what `keep` makes of the result. Waits for nobody, but for the authorities where a single use has to be
     /// spent with them.
     ///
     /// # Errors
     /// What the caller may be told; the rest is in the log.
     pub(crate) async fn verify<T>(
         &self,
+        presenter: Option<&str>,
         presentation: &str,
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
-        let (kept, spend) = self.verify_at(Moment::now(), presentation, facts, |verified| {
+        let now = Moment::now();
+        let (kept, spend) = self.verify_at(now, presenter, presentation, facts, |verified| {
             let not_after = verified.not_after();
             (keep(verified), not_after)
         })?;
@@ -67,6 +72,7 @@ impl Agent {
     fn verify_at<T>(
         &self,
         now: Moment,
+        presenter: Option<&str>,
         presentation: &str,
         facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
@@ -83,10 +89,11 @@ impl Agent {
         };
         let facts = facts.as_core();
         let kept = SCRATCH.with_borrow_mut(|scratch| {
-            let code = match verifier.verify(presentation, &facts, now.wall, scratch) {
+            let code = match verifier.verify_by(presenter, presentation, &facts, now.wall, scratch)
+            {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
-                    log(&denied);
+                    log(&denied, presenter, &facts);
                     denied.code
                 }
             };
@@ -98,7 +105,7 @@ impl Agent {
                     single_use: NoSingleUse, // it is not used: only looked at
                     policy: verifier.policy,
                 };
-                match verifier.verify(presentation, &facts, theirs, scratch) {
+                match verifier.verify_by(presenter, presentation, &facts, theirs, scratch) {
                     Ok(_) => true,
                     Err(denied) => denied.code == Code::ReplayFull,
                 }
@@ -135,18 +142,44 @@ impl Agent {
     }
 }
 
-/// What a stranger claims stays out of the log: the principal is there only once the tag was right.
-fn log(denied: &Denied<'_>) {
+/// What a stranger claims stays out of the log: the principal is there only once the tag was right. Who presents a forwarded token is
+/// known from a token of their own. A token for another request is told with what it was sent with, but for the query, which may be
+/// private.
+fn log(denied: &Denied<'_>, presenter: Option<&str>, facts: &RequestFacts<'_>) {
     let (code, reason) = (denied.code, denied.reason);
+    let token_id = denied.token_id.map(hex::encode);
     match denied.key_id {
+        Some(id) if is_of_another_request(reason) => debug!(
+            %code,
+            detail = %reason,
+            principal = id.principal,
+            token_id,
+            presenter,
+            method = facts.method,
+            authority = facts.authority,
+            path = facts.path(),
+            body_known = facts.body_sha256.is_some(),
+            "refused"
+        ),
         Some(id) if denied.is_authentic() => debug!(
             %code,
             detail = %reason,
             principal = id.principal,
-            token_id = denied.token_id.map(hex::encode),
+            token_id,
+            presenter,
             "refused"
         ),
-        Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, "refused"),
-        None => debug!(%code, detail = %reason, "refused"),
+        Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, presenter, "refused"),
+        None => debug!(%code, detail = %reason, presenter, "refused"),
     }
+}
+
+fn is_of_another_request(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Caveat {
+            kind: Some(CaveatKind::Request),
+            ..
+        }
+    )
 }

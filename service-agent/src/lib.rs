@@ -35,6 +35,7 @@ mod discharge;
 mod enrol;
 mod facts;
 mod follow;
+mod forward;
 mod grpc;
 mod http;
 mod join_token;

@@ -1,12 +1,43 @@
 //! The leases that are out, so that they can be shown and taken back.
 
+use super::counts::Counts;
+use super::sweep::LEASE;
 use super::{Registry, Stored};
 use crate::act::Act;
 use crate::failure::Failure;
 use crate::records::{LeasesRecord, key};
 use crate::store::Transaction;
 
+/// Leases of one API key or agent that one authority keeps at the same time: ten machines that share it, each with forty services and keys
+/// that it renews every three minutes. About 300 bytes each in the store: 60 MB.
+const MOST: u64 = 200_000;
+
+pub(super) fn counts() -> Counts {
+    Counts::new(MOST, LEASE)
+}
+
 impl Registry {
+    /// Takes room for leases that are about to be issued and end by `end`.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`]: whoever proves who they are with this has too many.
+    pub(crate) fn take_leases(
+        &self,
+        proof: &str,
+        count: usize,
+        end: u64,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        if self.out.take(proof, count, end, now) {
+            return Ok(());
+        }
+        Err(Failure::Refused(format!(
+            "`{proof}` has {MOST} leases of this authority that ended less than a day ago or have not ended: keep the keys for as long \
+             as they are good, and use several API keys for many machines"
+        )))
+    }
+
     /// Stores what is about to be issued. Only if what the principal proved who they are with, on which the act rests, is as it was.
     pub(crate) async fn note_leases(
         &self,
@@ -35,6 +66,22 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_too_many_gets_no_more_and_others_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let (registry, _) = registry(&dir).await;
+        let most = usize::try_from(MOST).unwrap();
+        let take = |proof, count| registry.take_leases(proof, count, NOW + 60, NOW);
+        take("api-key/1", most).unwrap();
+        let refused = take("api-key/1", 1).unwrap_err();
+        assert!(
+            matches!(&refused, Failure::Refused(why) if why.contains("`api-key/1` has 200000"))
+        );
+        take("api-key/2", 1).unwrap();
+        let later = NOW + 60 + LEASE + 60;
+        registry.take_leases("api-key/1", 1, later, later).unwrap();
+    }
     use crate::records::{Hex, Leased};
     use crate::registry::testkit::{NOW, registry};
 

@@ -6,6 +6,7 @@ mod agents;
 mod api_keys;
 mod cas;
 mod contacts;
+mod counts;
 mod evict;
 mod feed;
 mod grants;
@@ -78,6 +79,8 @@ pub(crate) struct Registry {
     /// Held by whoever makes a change that agents hear of.
     feed_turn: Arc<Mutex<()>>,
     uses: Arc<used::Uses>,
+    /// Leases that are out, by what they were proven with.
+    out: Arc<counts::Counts>,
 }
 
 impl Registry {
@@ -90,6 +93,7 @@ impl Registry {
             standing: Arc::default(),
             feed_turn: Arc::default(),
             uses: Arc::default(),
+            out: Arc::new(leases::counts()),
         }
     }
 

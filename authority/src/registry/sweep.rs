@@ -15,7 +15,7 @@ const DAY: u64 = 24 * 3600;
 /// After its end a join token is of no use, not even for an answer that got lost.
 const JOIN_TOKEN: u64 = DAY;
 /// A day for clocks: nobody looks at leases that ended, or at what revoked them.
-const LEASE: u64 = DAY;
+pub(super) const LEASE: u64 = DAY;
 /// For so long the holder of an expired API key is told why it works no more.
 const EXPIRED_API_KEY: u64 = DAY;
 /// Revoked ones are shown for a month: someone may ask what became of theirs. The audit log has them for ever.

@@ -3,20 +3,20 @@
 //! A mark is put where nothing may be yet, in a transaction that rests on how far marks are forgotten: so whoever puts one knows that it
 //! was not there before, whatever the clocks of authorities and agents show.
 
-mod counts;
-
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::counts::Counts;
 use super::{ATTEMPTS, Registry, Stored};
 use crate::failure::Failure;
 use crate::records::{Hex, Record as _, SweptRecord, key};
 use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction};
-use counts::Counts;
 
 /// How long a mark outlives its token, seconds: the greatest leeway of an agent, and clocks that differ by five minutes more.
 const KEPT: u64 = 600 + 300;
 /// The longest that a token may last whose use is remembered, seconds; an agent's clock may be ahead.
 const LONGEST: u64 = 24 * 3600 + KEPT;
+/// Uses of one service that one authority remembers at the same time. About 200 bytes each in the store: 50 MB.
+const MOST: u64 = 250_000;
 /// Marks that one transaction removes, beside the checks of the session and of the election.
 const BATCH: usize = MAX_OPERATIONS - 2;
 
@@ -42,11 +42,19 @@ pub(crate) enum Spent {
 }
 
 /// What an authority knows without asking the store.
-#[derive(Default)]
 pub(super) struct Uses {
     /// As it was last read; nothing where there is none.
     swept: RwLock<Option<Arc<Stored<SweptRecord>>>>,
     counts: Counts,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self {
+            swept: RwLock::default(),
+            counts: Counts::new(MOST, KEPT),
+        }
+    }
 }
 
 impl Registry {
@@ -57,7 +65,8 @@ impl Registry {
                 "not_after: uses of tokens that end more than {LONGEST} s from now are not remembered"
             )));
         }
-        if !self.uses.counts.take(used.service, used.not_after, now) {
+        let counts = &self.uses.counts;
+        if !counts.take(used.service, 1, used.not_after, now) {
             return Ok(Spent::Full);
         }
         let key = key::used(used.not_after, used.service, &used.mark);

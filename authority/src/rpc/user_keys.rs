@@ -108,6 +108,12 @@ async fn issue(
         issued_at: call.act.now(),
         leases: lease.leases,
     };
+    registry.take_leases(
+        &proof,
+        leases.leases.len(),
+        leases.ends_at(),
+        call.act.now(),
+    )?;
     tokio::try_join!(
         record(registry.audit(), lease.events),
         registry.note_leases(&call.act, &leases),

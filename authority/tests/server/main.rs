@@ -16,6 +16,7 @@ mod revoking;
 mod rollover;
 mod rotation;
 mod service_keys;
+mod spending;
 mod starting;
 mod unsealing;
 mod user_keys;

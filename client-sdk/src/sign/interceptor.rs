@@ -1,11 +1,18 @@
 //! Signing in a tonic interceptor, which sees metadata alone.
 
-use tonic::{Request, Status, metadata::MetadataValue, service::Interceptor};
+use cattery_core::FORWARD_HEADER;
+use http::HeaderValue;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::Interceptor,
+};
 
 use super::{SignError, Signer};
 use crate::keys::MintError;
 
-/// Adds a bearer token to every call. It sees no path and no answer: binding, which a [`Signer`] does elsewhere, and retries need [`SignLayer`](super::SignLayer).
+/// Adds a bearer token to every call, and the tokens for services further on. It sees no path and no answer: binding, which a [`Signer`]
+/// does elsewhere, and retries need [`SignLayer`](super::SignLayer).
 #[derive(Clone)]
 pub struct SignInterceptor(Signer);
 
@@ -19,12 +26,21 @@ impl SignInterceptor {
 impl Interceptor for SignInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let value = self.0.authorization().map_err(|error| status(&error))?;
-        let mut value = MetadataValue::try_from(value.as_bytes())
-            .map_err(|_| Status::internal("a token is no metadata value"))?;
-        value.set_sensitive(true);
-        request.metadata_mut().insert("authorization", value);
+        let forwarded = self.0.forwarded().map_err(|error| status(&error))?;
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", sensitive(&value)?);
+        for value in forwarded {
+            metadata.append(FORWARD_HEADER, sensitive(&value)?);
+        }
         Ok(request)
     }
+}
+
+fn sensitive(value: &HeaderValue) -> Result<MetadataValue<Ascii>, Status> {
+    let mut value = MetadataValue::try_from(value.as_bytes())
+        .map_err(|_| Status::internal("a token is no metadata value"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Whether to try again later, to ask for a grant, or to mend the program.
@@ -47,6 +63,7 @@ fn status(error: &SignError) -> Status {
         | SignError::Uri
         | SignError::Elsewhere(_)
         | SignError::NeedsRequest
+        | SignError::Presenter { .. }
         | SignError::BodyTooLong { .. }
         | SignError::Header(_) => Status::internal(message),
     }

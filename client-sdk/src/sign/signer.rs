@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use cattery_core::{Caveat, request_digest};
+use cattery_core::{Caveat, FORWARD_HEADER, NameError, request_digest};
 use http::{HeaderValue, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
-use super::target;
+use super::{Forward, target};
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
@@ -25,6 +25,7 @@ pub struct Signer {
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
     pub(super) third_parties: Option<ThirdParties>,
+    forwards: Arc<Vec<Forward>>,
 }
 
 /// Whether tokens are good for one request alone.
@@ -76,6 +77,16 @@ pub enum SignError {
         "a token that is bound to its request needs the request: use SignLayer or `Signer::sign`"
     )]
     NeedsRequest,
+    /// [`Forward::through`] with a name that nobody can have.
+    #[error(
+        "the request was not sent: `{name}` cannot present a forwarded token: {why}; it is written service/NAME"
+    )]
+    Presenter {
+        /// The name.
+        name: String,
+        /// Why.
+        why: NameError,
+    },
     /// A body to bind to is longer than the layer may hold.
     #[error(
         "the request was not sent: its body has more than the {limit} bytes that `DigestBodyLayer` may hold; raise the limit, or send long bodies past it"
@@ -110,6 +121,7 @@ impl Signer {
             authority: None,
             only_to: None,
             third_parties: None,
+            forwards: Arc::default(),
         }
     }
 
@@ -151,6 +163,13 @@ impl Signer {
         self
     }
 
+    /// Adds a token for a service further on to every request. May be called again, for others.
+    #[must_use]
+    pub fn forward(mut self, forward: Forward) -> Self {
+        Arc::make_mut(&mut self.forwards).push(forward);
+        self
+    }
+
     /// A bearer token as the value of an `Authorization` header, marked sensitive.
     ///
     /// # Errors
@@ -163,7 +182,18 @@ impl Signer {
         self.header(&token)
     }
 
-    /// Puts a fresh token into the request, in place of any `Authorization` there is.
+    /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
+    ///
+    /// # Errors
+    /// [`SignError::Mint`]; [`SignError::Presenter`].
+    pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
+        let forwards = self.forwards.iter();
+        forwards
+            .map(|forward| forward.value(&self.client, &self.service))
+            .collect()
+    }
+
+    /// Puts a fresh token into the request, in place of any `Authorization` there is, and adds the tokens for services further on.
     ///
     /// # Errors
     /// [`SignError`]; the request is as it was.
@@ -182,11 +212,15 @@ impl Signer {
         let is_bound = bound.is_some();
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
         let value = self.header(&token)?;
+        let forwarded = self.forwarded()?;
         if is_bound {
             let keep_host = self.authority.is_some();
             target::put(uri, request, keep_host);
         }
         request.headers_mut().insert(AUTHORIZATION, value);
+        for value in forwarded {
+            request.headers_mut().append(FORWARD_HEADER, value);
+        }
         Ok(token.round)
     }
 

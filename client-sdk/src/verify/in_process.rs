@@ -1,7 +1,7 @@
 //! Checking in this process. The agent gives the keys and keeps the memory of single-use tokens.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     path::Path,
     sync::{
         Arc, OnceLock,
@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use cattery_core::{
-    Code, MemorySince, RequestFacts, Scratch, SingleUse, Use, UseRefused, Verifier,
+    Code, ForwardHeader, MemorySince, RequestFacts, SingleUse, Use, UseRefused, Verifier,
 };
 use cattery_proto::v1::{GetVerificationKeysRequest, UseOnceRequest, agent_client::AgentClient};
 use tokio::{
@@ -21,8 +21,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{Caller, keys::VerificationKeys, refusal::Refusal, through_agent::ThroughAgent};
-use crate::{keys::unix_now, sealing::ReceiverKey};
+use super::{
+    Caller, Verdict, keys::VerificationKeys, refusal::Refusal, scratch::with_scratch,
+    through_agent::ThroughAgent,
+};
+use crate::{denial::PRESENTER_NOT_TRUSTED, keys::unix_now, sealing::ReceiverKey};
 
 /// Least time between two refreshes that tokens of unknown epochs ask for.
 const UNKNOWN_EPOCH_GAP: Duration = Duration::from_secs(5);
@@ -73,9 +76,33 @@ impl InProcess {
     pub(super) async fn verify(
         &self,
         presentation: &str,
+        forwarded: Option<&ForwardHeader<'_>>,
         facts: &RequestFacts<'_>,
-    ) -> Result<Caller, Refusal> {
-        let (caller, once) = self.verify_locally(presentation, facts)?;
+    ) -> Result<(Caller, Vec<Verdict>), Refusal> {
+        let caller = self.verify_one(presentation, None, facts).await?;
+        let mut verdicts = Vec::new();
+        for presentation in forwarded.iter().flat_map(|header| header.presentations()) {
+            let presenter = &caller.principal;
+            verdicts.push(if self.keys.keys.load().trusts(presenter) {
+                self.verify_one(presentation, Some(presenter), facts).await
+            } else {
+                tracing::debug!(
+                    presenter,
+                    "a forwarded token is refused: the presenter is not trusted"
+                );
+                Err(Refusal::Forbidden(PRESENTER_NOT_TRUSTED.to_owned()))
+            });
+        }
+        Ok((caller, verdicts))
+    }
+
+    async fn verify_one(
+        &self,
+        presentation: &str,
+        presenter: Option<&str>,
+        facts: &RequestFacts<'_>,
+    ) -> Verdict {
+        let (caller, once) = self.verify_locally(presentation, presenter, facts)?;
         if let Some(once) = once {
             self.agent.use_once(once).await?;
         }
@@ -85,6 +112,7 @@ impl InProcess {
     fn verify_locally(
         &self,
         presentation: &str,
+        presenter: Option<&str>,
         facts: &RequestFacts<'_>,
     ) -> Result<(Caller, Option<UseOnceRequest>), Refusal> {
         let keys = self.keys.keys.load();
@@ -103,8 +131,9 @@ impl InProcess {
             single_use: &noted,
             policy: keys.policy,
         };
-        with_scratch(
-            |scratch| match verifier.verify(presentation, facts, now, scratch) {
+        with_scratch(|scratch| {
+            let verified = verifier.verify_by(presenter, presentation, facts, now, scratch);
+            match verified {
                 Ok(verified) => {
                     let once = noted.0.take().map(|once| UseOnceRequest {
                         not_before: verified.not_before(),
@@ -122,11 +151,11 @@ impl InProcess {
                             ));
                         }
                     }
-                    tracing::debug!(reason = %denied.reason, "a token is refused");
+                    tracing::debug!(reason = %denied.reason, presenter, "a token is refused");
                     Err(Refusal::of_code(denied.code))
                 }
-            },
-        )
+            }
+        })
     }
 }
 
@@ -162,16 +191,6 @@ impl SingleUse for Noted {
 
 fn now() -> Result<u64, Refusal> {
     unix_now().ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))
-}
-
-fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
-    thread_local! {
-        static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
-    }
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut scratch) => work(&mut scratch),
-        Err(_) => work(&mut Scratch::new()),
-    })
 }
 
 async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {

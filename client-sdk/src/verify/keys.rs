@@ -16,6 +16,7 @@ pub(super) struct VerificationKeys {
     ends: Vec<(u32, u32, u64)>,
     pub(super) revoked: Revoked,
     pub(super) policy: Policy,
+    forward_from: Vec<String>,
     /// Past it, nobody can tell any more.
     good_until: Instant,
     /// The same in Unix seconds: the other clock stands still while a computer sleeps.
@@ -77,10 +78,16 @@ impl VerificationKeys {
                 max_lifetime: answer.max_lifetime_seconds,
                 demands: demands(answer.demands.as_ref()),
             },
+            forward_from: answer.forward_from.clone(),
             good_until: asked.0 + Duration::from_secs(good_for),
             good_until_unix: asked.1.saturating_add(good_for),
             refresh_after: Duration::from_secs(answer.refresh_after_seconds.max(1).into()),
         })
+    }
+
+    /// Whether this principal may present tokens of others.
+    pub(super) fn trusts(&self, presenter: &str) -> bool {
+        self.forward_from.iter().any(|trusted| trusted == presenter)
     }
 
     /// How long these are still good for; zero when nobody can tell any more.

@@ -8,21 +8,22 @@ use std::{
     task::{Context, Poll},
 };
 
-use cattery_core::{Authorization, authorization};
+use cattery_core::{Authorization, FORWARD_HEADER, ForwardHeader, authorization};
 use http::{
-    HeaderMap, HeaderName, Request, Response,
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
     header::{AUTHORIZATION, CONTENT_TYPE},
     request::Parts,
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Caller, Verifier, facts, refusal::Refusal, seldom::Seldom};
+use super::{Caller, Forwarded, Verifier, facts, refusal::Refusal, seldom::Seldom};
 
 type Of<T> = Arc<dyn Fn(&Parts) -> Option<T> + Send + Sync>;
 
 /// Lets requests with a good token through, with a [`Caller`] among their extensions and without `x-cat-*` headers, which only
-/// proxies in front of an agent may set. Everything else it answers itself.
+/// proxies in front of an agent may set; what came in `x-cat-forward` is an extension, too, [`Forwarded`]. Everything else it
+/// answers itself.
 ///
 /// It has to see the request as it was sent: it belongs outside of all that rewrites the URI, such as axum's `Router::nest`, or a path
 /// caveat is checked against another path than the client's.
@@ -95,7 +96,8 @@ impl VerifyLayer {
         self
     }
 
-    /// An entry of this service's own context, for `context` caveats.
+    /// An entry of this service's own context, for `context` caveats. With the key `presenter`, which is the verifier's alone, every
+    /// request is answered with 503.
     #[must_use]
     pub fn context(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let rules = Arc::make_mut(&mut self.rules);
@@ -138,9 +140,13 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             match rules.admit(&parts).await {
-                Ok(caller) => {
+                Ok((caller, forwarded)) => {
                     clean(&mut parts.headers);
                     parts.extensions.insert(caller);
+                    match forwarded {
+                        Some(forwarded) => _ = parts.extensions.insert(forwarded),
+                        None => _ = parts.extensions.remove::<Forwarded>(),
+                    }
                     inner.call(Request::from_parts(parts, body)).await
                 }
                 Err(refusal) => {
@@ -153,7 +159,7 @@ where
 }
 
 impl Rules {
-    async fn admit(&self, parts: &Parts) -> Result<Caller, Refusal> {
+    async fn admit(&self, parts: &Parts) -> Result<(Caller, Option<Forwarded>), Refusal> {
         let headers = parts.headers.get_all(AUTHORIZATION);
         let presentation = match authorization(headers.iter().map(|value| value.as_bytes())) {
             Authorization::Presentation(presentation) => presentation,
@@ -176,7 +182,14 @@ impl Rules {
         if let Some(client_cert) = &client_cert {
             facts.client_cert_sha256 = client_cert.as_ref();
         }
-        self.verifier.verify(presentation, &facts).await
+        let values = parts.headers.get_all(FORWARD_HEADER);
+        let header = ForwardHeader::read(values.iter().map(HeaderValue::as_bytes));
+        let (caller, verdicts) = self
+            .verifier
+            .verify_with_forwarded(presentation, header.as_ref(), &facts)
+            .await?;
+        let forwarded = header.map(|header| Forwarded::new(&header, &caller, verdicts));
+        Ok((caller, forwarded))
     }
 
     /// Strangers can send any number of requests while no agent answers.

@@ -5,19 +5,22 @@
 mod body;
 mod caller;
 mod facts;
+mod forwarded;
 mod in_process;
 mod keys;
 mod layer;
 mod refusal;
 mod revoked;
+mod scratch;
 mod seldom;
 mod through_agent;
 mod verifier;
 
 pub use body::{DigestBody, DigestBodyLayer};
 pub use caller::Caller;
-pub use cattery_core::RequestFacts;
+pub use cattery_core::{ForwardHeader, RequestFacts};
 pub use facts::{ClientCertSha256, SourceAddr};
+pub use forwarded::{Forwarded, Verdict};
 pub use layer::{Verify, VerifyLayer};
 pub use refusal::Refusal;
 pub use verifier::{Verifier, VerifierError};

@@ -2,13 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use cattery_core::RequestFacts;
+use cattery_core::{ForwardHeader, RequestFacts};
 use cattery_proto::v1::{
-    UseOnceRequest, VerifyRequest, agent_client::AgentClient, verify_response,
+    Denial, ForwardedVerdict, UseOnceRequest, VerifiedCaller, VerifyRequest,
+    agent_client::AgentClient, forwarded_verdict, verify_response,
 };
 use tonic::transport::Channel;
 
-use super::{Caller, facts, refusal::Refusal};
+use super::{Caller, Verdict, facts, refusal::Refusal};
 use crate::agent;
 
 #[derive(Clone)]
@@ -28,24 +29,37 @@ impl ThroughAgent {
     pub(super) async fn verify(
         &self,
         presentation: &str,
+        forwarded: Option<&ForwardHeader<'_>>,
         facts: &RequestFacts<'_>,
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<(Caller, Vec<Verdict>), Refusal> {
         let request = VerifyRequest {
             presentation: presentation.to_owned(),
             facts: Some(facts::for_agent(facts)),
+            forwarded: forwarded
+                .iter()
+                .map(|header| header.as_str().to_owned())
+                .collect(),
         };
         let answer = AgentClient::new(self.channel.clone())
             .verify(agent::local(request))
             .await
             .map_err(|status| Refusal::Unavailable(self.explain(&status)))?;
-        match answer.into_inner().result {
-            Some(verify_response::Result::Caller(caller)) => Caller::from_agent(caller)
-                .ok_or_else(|| Refusal::Unavailable("the agent's answer makes no sense".into())),
-            Some(verify_response::Result::Denial(denial)) => {
-                Err(Refusal::new(&denial.code, denial.http_status))
-            }
-            None => Err(Refusal::Unavailable("the agent's answer is empty".into())),
-        }
+        let answer = answer.into_inner();
+        let caller = match answer.result {
+            Some(verify_response::Result::Caller(caller)) => read(caller)?,
+            Some(verify_response::Result::Denial(denial)) => return Err(refusal(&denial)),
+            None => return Err(Refusal::Unavailable("the agent's answer is empty".into())),
+        };
+        let mut verdicts = answer.forwarded.into_iter().map(verdict);
+        let presentations = forwarded.map(ForwardHeader::presentations);
+        let verdicts = presentations.into_iter().flatten().map(|_| {
+            verdicts.next().unwrap_or_else(|| {
+                Err(Refusal::Unavailable(
+                    "the agent says nothing of a forwarded token: if it is older than this program, update it first".into(),
+                ))
+            })
+        });
+        Ok((caller, verdicts.collect()))
     }
 
     /// Spends a single use.
@@ -66,4 +80,21 @@ impl ThroughAgent {
     pub(super) fn explain(&self, status: &tonic::Status) -> String {
         agent::explain(&self.socket, status)
     }
+}
+
+fn verdict(verdict: ForwardedVerdict) -> Verdict {
+    match verdict.result {
+        Some(forwarded_verdict::Result::Caller(caller)) => read(caller),
+        Some(forwarded_verdict::Result::Denial(denial)) => Err(refusal(&denial)),
+        None => Err(Refusal::Unavailable("the agent's answer is empty".into())),
+    }
+}
+
+fn read(caller: VerifiedCaller) -> Result<Caller, Refusal> {
+    Caller::from_agent(caller)
+        .ok_or_else(|| Refusal::Unavailable("the agent's answer makes no sense".into()))
+}
+
+fn refusal(denial: &Denial) -> Refusal {
+    Refusal::new(&denial.code, denial.http_status)
 }

@@ -3,11 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use cattery_core::{
-    Code, RequestFacts, ServiceName,
+    Code, ForwardHeader, PRESENTER_KEY, RequestFacts, ServiceName,
     limits::{MAX_DISCHARGES, MAX_MESSAGE},
 };
 
-use super::{Caller, in_process::InProcess, refusal::Refusal, through_agent::ThroughAgent};
+use super::{
+    Caller, Verdict, in_process::InProcess, refusal::Refusal, through_agent::ThroughAgent,
+};
 
 /// Longest presentation there can be, bytes: a token and its discharges in base64, with their prefixes and some blanks.
 const MAX_PRESENTATION: usize = (1 + MAX_DISCHARGES) * (MAX_MESSAGE.div_ceil(3) * 4 + 32);
@@ -74,7 +76,8 @@ impl Verifier {
     }
 
     /// Checks a presentation (what follows `Bearer `) with what is known of its request, where no
-    /// [`VerifyLayer`](super::VerifyLayer) fits: another protocol, say. Whoever calls vouches for the facts.
+    /// [`VerifyLayer`](super::VerifyLayer) fits: another protocol, say. Whoever calls vouches for the facts; `presenter` is none
+    /// of the context's keys, since a token alone says who presents another one.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -83,12 +86,33 @@ impl Verifier {
         presentation: &str,
         facts: &RequestFacts<'_>,
     ) -> Result<Caller, Refusal> {
+        let (caller, _) = self
+            .verify_with_forwarded(presentation, None, facts)
+            .await?;
+        Ok(caller)
+    }
+
+    /// The same with what the caller presents for others. Each of those presentations has a verdict of its own, in their order.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the caller's own token; then no other one is looked at.
+    pub async fn verify_with_forwarded(
+        &self,
+        presentation: &str,
+        forwarded: Option<&ForwardHeader<'_>>,
+        facts: &RequestFacts<'_>,
+    ) -> Result<(Caller, Vec<Verdict>), Refusal> {
+        if facts.context.iter().any(|(key, _)| *key == PRESENTER_KEY) {
+            return Err(Refusal::Unavailable(format!(
+                "`{PRESENTER_KEY}` is not for a service to say: give this entry of its context another key"
+            )));
+        }
         if presentation.len() > MAX_PRESENTATION {
             return Err(Refusal::of_code(Code::Malformed));
         }
         match &self.way {
-            Way::Agent(agent) => agent.verify(presentation, facts).await,
-            Way::InProcess(keys) => keys.verify(presentation, facts).await,
+            Way::Agent(agent) => agent.verify(presentation, forwarded, facts).await,
+            Way::InProcess(keys) => keys.verify(presentation, forwarded, facts).await,
         }
     }
 }

@@ -10,16 +10,16 @@ use std::{
 };
 
 use cattery_core::{
-    Demands, KeyId, Keyring, MemorySince, NoRevocations, Policy, RequestFacts, Scratch, SingleUse,
-    TokenSpec, Use, UseRefused, UserKey, Verifier,
+    Demands, Denied, ForwardHeader, KeyId, Keyring, MemorySince, NoRevocations, Policy,
+    RequestFacts, Scratch, SingleUse, TokenSpec, Use, UseRefused, UserKey, Verified, Verifier,
 };
 use cattery_proto::v1::{
-    Denial, EpochState, GetStatusRequest, GetStatusResponse, GetVerificationKeysRequest,
-    GetVerificationKeysResponse, MintRequest, MintResponse, ServiceKey, SignDischargeRequest,
-    SignDischargeResponse, UseOnceRequest, UseOnceResponse, VerifiedCaller, VerifyRequest,
-    VerifyResponse,
+    Denial, EpochState, ForwardedVerdict, GetStatusRequest, GetStatusResponse,
+    GetVerificationKeysRequest, GetVerificationKeysResponse, MintRequest, MintResponse, ServiceKey,
+    SignDischargeRequest, SignDischargeResponse, UseOnceRequest, UseOnceResponse, VerifiedCaller,
+    VerifyRequest, VerifyResponse,
     agent_server::{Agent as AgentService, AgentServer},
-    verify_response,
+    forwarded_verdict, verify_response,
 };
 use cattery_sdk::{
     denial,
@@ -30,11 +30,16 @@ use tonic::{Request, Response, Status};
 
 use crate::authority::{now, service_key};
 
+/// The one presenter that it takes forwarded tokens from.
+const FORWARDS: &str = "service/web";
+
 #[derive(Default)]
 pub(crate) struct Knobs {
     /// The one epoch that it holds.
     pub(crate) epoch: AtomicU32,
     pub(crate) good_for_nothing: AtomicBool,
+    /// It does not know of forwarded tokens.
+    pub(crate) is_old: AtomicBool,
     pub(crate) verified: AtomicU32,
     /// It demands tokens that are bound to their request.
     pub(crate) demands_binding: AtomicBool,
@@ -109,6 +114,30 @@ impl SingleUse for Memory {
     }
 }
 
+fn caller_of(verified: &Verified<'_>) -> VerifiedCaller {
+    let scopes = verified.scopes();
+    VerifiedCaller {
+        principal: verified.principal().into(),
+        token_id: verified.token_id().to_vec(),
+        scoped: scopes.is_some(),
+        scopes: scopes
+            .map(|scopes| scopes.map(str::to_owned).collect())
+            .unwrap_or_default(),
+        claims_type: verified.claims_type().into(),
+        claims: verified.claims().into(),
+        epoch: verified.key_id().epoch,
+        not_after: verified.not_after(),
+        lease_id: verified.key_id().lease_id.to_vec(),
+    }
+}
+
+fn denial_of(denied: &Denied<'_>) -> Denial {
+    Denial {
+        code: denied.code.as_str().into(),
+        http_status: denial::http_status(denied.code).as_u16().into(),
+    }
+}
+
 struct Served(Arc<Knobs>);
 
 impl Served {
@@ -163,29 +192,33 @@ impl AgentService for Served {
             context: &context,
         };
         let mut scratch = Scratch::new();
-        let result = match verifier.verify(&request.presentation, &known, now(), &mut scratch) {
-            Ok(verified) => verify_response::Result::Caller(VerifiedCaller {
-                principal: verified.principal().into(),
-                token_id: verified.token_id().to_vec(),
-                scopes: verified
-                    .scopes()
-                    .map(|scopes| scopes.map(str::to_owned).collect())
-                    .unwrap_or_default(),
-                scoped: verified.scopes().is_some(),
-                claims_type: verified.claims_type().into(),
-                claims: verified.claims().into(),
-                epoch: verified.key_id().epoch,
-                not_after: verified.not_after(),
-                lease_id: verified.key_id().lease_id.to_vec(),
-            }),
-            Err(denied) => verify_response::Result::Denial(Denial {
-                code: denied.code.as_str().into(),
-                http_status: denial::http_status(denied.code).as_u16().into(),
-            }),
+        let mut answer = VerifyResponse::default();
+        let caller = match verifier.verify(&request.presentation, &known, now(), &mut scratch) {
+            Ok(verified) => caller_of(&verified),
+            Err(denied) => {
+                answer.result = Some(verify_response::Result::Denial(denial_of(&denied)));
+                return Ok(Response::new(answer));
+            }
         };
-        Ok(Response::new(VerifyResponse {
-            result: Some(result),
-        }))
+        let lines = request.forwarded.iter().map(String::as_bytes);
+        let header = ForwardHeader::read(lines).filter(|_| !self.0.is_old.load(Ordering::SeqCst));
+        for presentation in header.iter().flat_map(ForwardHeader::presentations) {
+            let presenter = &caller.principal;
+            let by = Some(&presenter[..]);
+            let verified = verifier.verify_by(by, presentation, &known, now(), &mut scratch);
+            let result = match verified {
+                _ if presenter != FORWARDS => forwarded_verdict::Result::Denial(Denial {
+                    code: denial::PRESENTER_NOT_TRUSTED.into(),
+                    http_status: 403,
+                }),
+                Ok(verified) => forwarded_verdict::Result::Caller(caller_of(&verified)),
+                Err(denied) => forwarded_verdict::Result::Denial(denial_of(&denied)),
+            };
+            let result = Some(result);
+            answer.forwarded.push(ForwardedVerdict { result });
+        }
+        answer.result = Some(verify_response::Result::Caller(caller));
+        Ok(Response::new(answer))
     }
 
     async fn mint(&self, request: Request<MintRequest>) -> Result<Response<MintResponse>, Status> {
@@ -248,6 +281,7 @@ impl AgentService for Served {
             max_lifetime_seconds: 3600,
             revocation_key: vec![7; 16],
             revoked_ids_whole: true,
+            forward_from: vec![FORWARDS.into()],
             demands: Some(cattery_proto::v1::Demands {
                 request: self.demands_binding(),
                 ..Default::default()

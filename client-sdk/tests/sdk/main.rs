@@ -5,6 +5,7 @@
 mod agent;
 mod authority;
 mod client;
+mod forward;
 mod grpc;
 mod layers;
 mod logs;

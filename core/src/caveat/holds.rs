@@ -4,7 +4,8 @@
 use super::addr::Block;
 use super::codec::CaveatError;
 use super::{AnyOf, Caveat, path};
-use crate::request::{RequestFacts, request_digest};
+use crate::forward::PRESENTER_KEY;
+use crate::request::{Given, RequestFacts, request_digest};
 
 /// Why a caveat does not hold. For logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,11 +56,8 @@ impl Clock {
 
 impl Caveat<'_> {
     /// `Ok` for the kinds that the verifier looks at itself.
-    pub(crate) fn holds(
-        &self,
-        facts: &RequestFacts<'_>,
-        clock: Clock,
-    ) -> Result<(), CaveatFailure> {
+    pub(crate) fn holds(&self, given: Given<'_>, clock: Clock) -> Result<(), CaveatFailure> {
+        let facts = given.facts;
         let met = match self {
             Self::TimeWindow {
                 not_before,
@@ -81,6 +79,9 @@ impl Caveat<'_> {
                 };
                 let path = known(facts.path_and_query)?;
                 *digest == request_digest(known(facts.method)?, known(facts.authority)?, path, body)
+            }
+            Self::Context { key, value } if key == PRESENTER_KEY => {
+                value == known(given.presenter)?
             }
             Self::Context { key, value } => return context(key, value, facts),
             Self::ThirdParty { .. } | Self::SingleUse { .. } | Self::RevocationId { .. } => true,

@@ -10,10 +10,11 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::{Caveat, CaveatFailure, Clock};
+use crate::forward::PRESENTER_KEY;
 use crate::key_tree::{SecretTag, TokenKey};
 use crate::limits::{MAX_TICKET, MIN_TICKET};
 use crate::payload::DischargePayload;
-use crate::request::RequestFacts;
+use crate::request::Given;
 use crate::token::UnverifiedToken;
 
 /// What a caveat that facts and clock cannot decide is met with; its index is its place in its list.
@@ -25,31 +26,37 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         &self,
         token: &UnverifiedToken<'s>,
         first: &SecretTag,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         clock: Clock,
         discharges: &mut Discharges<'_, 's>,
     ) -> Step<Option<(Part, u8)>> {
         let mut once = None;
         let mut binding = None;
         let mut seen = Seen::default();
-        self.check_caveats(token, facts, clock, &mut |caveat, list, index| {
+        let mut is_for_a_presenter = false;
+        self.check_caveats(token, given, clock, &mut |caveat, list, index| {
             seen.note(caveat);
             match caveat {
                 Caveat::ThirdParty { principal, ticket } => {
                     let binding = binding.get_or_insert_with(|| first.digest());
                     discharges.find(principal, ticket, binding, |discharge| {
-                        self.check_discharge(discharge, facts, clock).ok()
+                        self.check_discharge(discharge, given, clock).ok()
                     })?;
                 }
                 Caveat::SingleUse { .. } => {
                     once.get_or_insert((list, index));
                 }
+                Caveat::Context { key, .. } => is_for_a_presenter |= key == PRESENTER_KEY,
                 _ => {}
             }
             Ok(())
         })?;
-        match self.policy.demands.missing(seen) {
-            Some(demand) => Err((Code::CaveatFailed, Reason::Demanded(demand))),
+        let lacks = match given.presenter {
+            Some(_) => (!is_for_a_presenter).then_some(Reason::NoPresenter),
+            None => self.policy.demands.missing(seen).map(Reason::Demanded),
+        };
+        match lacks {
+            Some(reason) => Err((Code::CaveatFailed, reason)),
             None => Ok(once),
         }
     }
@@ -58,7 +65,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     pub(super) fn check_discharge<'s>(
         &self,
         discharge: &UnverifiedToken<'s>,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         clock: Clock,
     ) -> Step<DischargePayload<'s>> {
         if discharge.key_caveats.len() > 0 {
@@ -83,7 +90,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             }
         }
         self.check_window(payload.not_before, payload.not_after, discharge, clock)?;
-        self.check_caveats(discharge, facts, clock, &mut |caveat, _, _| match caveat {
+        self.check_caveats(discharge, given, clock, &mut |caveat, _, _| match caveat {
             Caveat::ThirdParty { .. } | Caveat::SingleUse { .. } => Err(CaveatFailure::InDischarge),
             _ => Ok(()),
         })?;
@@ -94,7 +101,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     pub(super) fn check_caveats(
         &self,
         token: &UnverifiedToken<'_>,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         clock: Clock,
         special: Special<'_>,
     ) -> Step<()> {
@@ -124,7 +131,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             let caveat = Caveat::parse(encoded)
                 .map_err(|error| failed(None, CaveatFailure::Unreadable(error)))?;
             caveat
-                .holds(facts, clock)
+                .holds(given, clock)
                 .and_then(|()| self.check_revocation(token.key_id.principal, &caveat))
                 .and_then(|()| special(&caveat, list, index))
                 .map_err(|why| failed(Some(caveat.kind()), why))?;

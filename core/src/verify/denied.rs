@@ -32,6 +32,7 @@ impl Denied<'_> {
             | Reason::Payload(_)
             | Reason::Caveat { .. }
             | Reason::Demanded(_)
+            | Reason::NoPresenter
             | Reason::Restarted
             | Reason::Once => true,
         }
@@ -67,6 +68,8 @@ pub enum Reason {
     },
     /// Every caveat holds, and this verifier demands one that is not there.
     Demanded(Demand),
+    /// Step 7 for a forwarded token: every caveat holds, and none says who may present it.
+    NoPresenter,
     /// Step 8: the memory began empty at a restart that is too recent to tell.
     Restarted,
     /// Step 8: the memory said so.
@@ -168,6 +171,9 @@ impl fmt::Display for Reason {
                 why,
             } => write!(f, "{list} caveat {index}: {why}"),
             Self::Demanded(demand) => write!(f, "this service demands {demand}"),
+            Self::NoPresenter => {
+                f.write_str("it is forwarded, and no caveat says who may present it")
+            }
             Self::Restarted => f.write_str("it may have been used before the restart"),
             Self::Once => f.write_str("the memory of single-use tokens refuses it"),
         }

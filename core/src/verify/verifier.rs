@@ -12,7 +12,7 @@ use super::verified::Verified;
 use crate::caveat::Clock;
 use crate::key_tree::TokenKey;
 use crate::limits::{DEFAULT_LEEWAY, DEFAULT_MAX_LIFETIME, ID_LEN};
-use crate::request::RequestFacts;
+use crate::request::{Given, RequestFacts};
 
 /// What a verifier is configured to accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +54,29 @@ pub struct Verifier<'a, K, R, S> {
 pub(super) type Step<T> = Result<T, (Code, Reason)>;
 
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
-    /// Verifies a presentation for a request at `now` (Unix seconds). Nothing is allocated.
+    /// Verifies a caller's own presentation for a request at `now` (Unix seconds). Nothing is allocated.
     ///
     /// # Errors
     /// The first step of SPEC section 5 that fails.
     pub fn verify<'s>(
         &self,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+        now: u64,
+        scratch: &'s mut Scratch,
+    ) -> Result<Verified<'s>, Denied<'s>> {
+        self.verify_by(None, presentation, facts, now, scratch)
+    }
+
+    /// The same for a presentation that a verified caller, `presenter`, brought along for somebody else (see
+    /// [`ForwardHeader`](crate::ForwardHeader)); `None` for the caller's own. A forwarded token has to have a `context` caveat that
+    /// names the presenter, or it would be good in anybody's hands; what the policy demands of callers' own tokens it need not have.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), and `caveat_failed` where a forwarded token has no such caveat.
+    pub fn verify_by<'s>(
+        &self,
+        presenter: Option<&str>,
         presentation: &str,
         facts: &RequestFacts<'_>,
         now: u64,
@@ -72,7 +89,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             token_id: None,
         })?;
         let mut token_id = None;
-        self.verify_presented(&presented, facts, now, &mut token_id)
+        self.verify_presented(&presented, Given { facts, presenter }, now, &mut token_id)
             .map_err(|(code, reason)| Denied {
                 code,
                 reason,
@@ -84,7 +101,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     fn verify_presented<'s>(
         &self,
         presented: &Presented<'s>,
-        facts: &RequestFacts<'_>,
+        given: Given<'_>,
         now: u64,
         known_id: &mut Option<[u8; ID_LEN]>,
     ) -> Step<Verified<'s>> {
@@ -103,7 +120,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             return Err((Code::Revoked, Reason::Payload(PayloadFailure::Revoked)));
         }
         let mut discharges = Discharges::new(&presented.discharges);
-        let once = self.check_caveats_of_token(token, &first, facts, clock, &mut discharges)?;
+        let once = self.check_caveats_of_token(token, &first, given, clock, &mut discharges)?;
         if let Some(once) = once {
             self.use_once(token, &first, once, &payload, clock)?;
         }

@@ -1,7 +1,9 @@
 //! `cattery mint`: sign a token. With a key that is kept here it needs no network.
 
 use anyhow::{Context as _, bail};
-use cattery_core::{Caveat, ServiceName, TokenSpec, limits::DEFAULT_MAX_LIFETIME};
+use cattery_core::{
+    Caveat, PRESENTER_KEY, Principal, ServiceName, TokenSpec, limits::DEFAULT_MAX_LIFETIME,
+};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -18,6 +20,8 @@ Examples:
   curl -H \"Authorization: Bearer $(cattery mint photos)\" https://photos.example.org/
   cattery mint photos --ttl 5m --caveat method=GET --caveat path=/albums
   cattery mint photos --once
+  curl -H \"Authorization: Bearer $(cattery mint frontend)\" \\
+       -H \"x-cat-forward: $(cattery mint backend --through service/frontend)\" https://frontend.example.org/
 
 Caveats:
   scope=a,b                     the request's scope is one of them
@@ -25,7 +29,7 @@ Caveats:
   path=/albums                  the path lies under this prefix
   addr=192.0.2.0/24             the client's address is in one of these blocks
   after=TIME,until=TIME         or one of the two; Unix seconds, or like 2026-01-31T12:00:00Z
-  context:KEY=VALUE             the service's own context says so
+  context:KEY=VALUE             the service's own context says so; as KEY, `presenter` is who presents a forwarded token
   cert=HEX                      the client's certificate has this SHA-256
   request=HEX or HEX+body       the request, with its body or without, has this digest
   third-party=PRINCIPAL:HEX     PRINCIPAL vouches for this ticket with a discharge
@@ -43,6 +47,9 @@ pub(crate) struct Args {
     /// Good for one use. An agent refuses such tokens for the first half minute: what was used before its start it does not know
     #[arg(long)]
     once: bool,
+    /// For x-cat-forward: this service (service/NAME) presents it for you in its own calls, and nobody else can
+    #[arg(long, value_name = "PRINCIPAL")]
+    through: Option<Principal>,
 }
 
 #[derive(Serialize)]
@@ -61,6 +68,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         ttl,
         mut caveat,
         once,
+        through,
     } = args;
     let now = clock::now();
     let wanted = now.saturating_add(ttl.unwrap_or(DEFAULT_TTL));
@@ -81,6 +89,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     }
     if once {
         caveat.push(Caveat::SingleUse { id: random()? });
+    }
+    if let Some(presenter) = through {
+        caveat.push(Caveat::Context {
+            key: PRESENTER_KEY.into(),
+            value: String::from(presenter).into(),
+        });
     }
     let spec = TokenSpec {
         not_before: now,

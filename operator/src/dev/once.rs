@@ -196,6 +196,7 @@ async fn ask(town: &Town<'_>, token: &str) -> anyhow::Result<Verdict> {
     let request = v1::VerifyRequest {
         presentation: token.to_owned(),
         facts: Some(facts),
+        ..Default::default()
     };
     let answer = agent.verify(request).await;
     let answer = answer.map_err(|status| agent::refused(town.socket(), &status))?;

@@ -71,6 +71,20 @@ fn a_kept_key_mints_without_an_authority() {
 }
 
 #[test]
+fn a_token_for_somebody_else_to_present_is_one_flag() {
+    let cattery = Cattery::new();
+    cattery.ok(&["login"], &key(3_600).to_text());
+    let token = cattery.ok(&["mint", "photos", "--through", "service/web"], "");
+    // Not for alice herself; who presents it is the agent's to know.
+    let own = verify(&token, "GET", "/albums/7");
+    assert_eq!(own, Err("caveat_failed".to_owned()));
+    let said = cattery.ok(&["inspect"], &token);
+    assert!(said.contains("service/web presents it"), "{said}");
+    let line = cattery.fails(64, &["mint", "photos", "--through", "web"], "");
+    assert!(line.contains("service/NAME"), "{line}");
+}
+
+#[test]
 fn no_token_outlives_its_key() {
     let cattery = Cattery::new();
     cattery.ok(&["login"], &key(40).to_text());

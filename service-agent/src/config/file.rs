@@ -53,6 +53,7 @@ struct File {
     verify: VerifySection,
     single_use: SingleUseSection,
     forward_auth: ForwardAuthSection,
+    forward: ForwardSection,
     mint: PeersSection,
     in_process: PeersSection,
     cache: Option<CacheSection>,
@@ -78,6 +79,12 @@ struct SingleUseSection {
 #[serde(deny_unknown_fields, default)]
 struct ForwardAuthSection {
     facts: HeaderFacts,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ForwardSection {
+    from: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -203,6 +210,15 @@ fn build(file: File, overrides: &Overrides, bad: &mut Vec<Setting>) -> Config {
     set(&mut config.single_use_capacity, file.single_use.capacity);
     config.single_use_shared = file.single_use.shared;
     config.header_facts = file.forward_auth.facts;
+    for name in file.forward.from {
+        match name.parse() {
+            Ok(principal) => config.forward_from.push(principal),
+            Err(why) => problem(
+                "forward.from",
+                format!("{name:?}: {why}; a principal is written \"service/NAME\""),
+            ),
+        }
+    }
     config.mint = file.mint.into();
     config.in_process = file.in_process.into();
     config.cache = file.cache.map(|cache| CacheConfig {

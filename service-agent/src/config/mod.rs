@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cattery_core::Demands;
+use cattery_core::{Demands, Principal};
 
 pub use check::{ConfigError, Setting};
 pub use file::{LogConfig, LogFormat, Overrides};
@@ -86,6 +86,8 @@ pub struct Config {
     pub single_use_shared: bool,
     /// What forward-auth believes of the request.
     pub header_facts: HeaderFacts,
+    /// Whose calls may carry tokens of others.
+    pub forward_from: Vec<Principal>,
     /// Who may sign as this service.
     pub mint: Peers,
     /// Who may get the verification keys.
@@ -115,6 +117,7 @@ impl Config {
             single_use_capacity: SINGLE_USE_CAPACITY,
             single_use_shared: false,
             header_facts: HeaderFacts::None,
+            forward_from: Vec::new(),
             mint: Peers::default(),
             in_process: Peers::default(),
             cache: None,

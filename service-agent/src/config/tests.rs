@@ -49,6 +49,7 @@ fn every_key_is_read_and_flags_go_first() {
         verify = { leeway_seconds = 5, max_lifetime_seconds = 600, require = ["request", "single-use"] }
         single_use = { capacity = 100, shared = true }
         forward_auth.facts = "x-original"
+        forward.from = ["service/web", "service/mail"]
         mint = { allow_uids = [1], allow_gids = [2] }
         in_process.allow_uids = [3]
         cache = { file = "/c", key_file = "/k" }
@@ -76,6 +77,8 @@ fn every_key_is_read_and_flags_go_first() {
     };
     assert_eq!(config.demands, demands);
     assert_eq!(config.header_facts, HeaderFacts::XOriginal);
+    let from: Vec<_> = config.forward_from.iter().map(Principal::as_str).collect();
+    assert_eq!(from, ["service/web", "service/mail"]);
     assert!(config.mint.admit(1, 9) && config.mint.admit(9, 2) && !config.mint.admit(2, 1));
     assert!(config.in_process.admit(3, 0) && !config.in_process.admit(0, 0));
     assert!(config.cache.is_some());
@@ -93,6 +96,7 @@ fn all_that_is_bad_is_named_at_once() {
         outage_budget_seconds = 0
         verify.max_lifetime_seconds = 0
         single_use.capacity = 0
+        forward.from = ["service/web", "mail"]
     "#;
     let overrides = Overrides {
         socket: Some(format!("/run/{}", "x".repeat(103)).into()),
@@ -106,6 +110,7 @@ fn all_that_is_bad_is_named_at_once() {
     let expected = [
         "dir",
         "socket_mode",
+        "forward.from",
         "socket",
         "http",
         "outage_budget_seconds",
@@ -118,6 +123,7 @@ fn all_that_is_bad_is_named_at_once() {
         "{error}"
     );
     assert!(error.contains("not a loopback address"), "{error}");
+    assert!(error.contains("\"mail\": "), "{error}");
 }
 
 #[test]

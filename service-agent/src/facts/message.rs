@@ -1,6 +1,7 @@
 //! Facts from a gRPC caller. One that cannot be read is the caller's bug, and is said to be: as "not known" it would come
 //! back as a refusal of somebody else's token.
 
+use cattery_core::PRESENTER_KEY;
 use cattery_proto::v1;
 
 use super::Facts;
@@ -17,10 +18,18 @@ pub(crate) enum BadFact {
     /// Not 32 bytes.
     #[error("facts.body_sha256 has not 32 bytes")]
     Body,
+    /// Known from tokens alone.
+    #[error(
+        "facts.context has the key `{PRESENTER_KEY}`, which is not for a caller to say: give that entry another key"
+    )]
+    Presenter,
 }
 
 /// Reads the facts of a request message.
 pub(crate) fn from_message(facts: &v1::RequestFacts) -> Result<Facts<'_>, BadFact> {
+    if facts.context.contains_key(PRESENTER_KEY) {
+        return Err(BadFact::Presenter);
+    }
     let source_addr = facts.source_addr.as_deref().map(str::parse).transpose();
     let client_cert = facts
         .client_cert_sha256
@@ -69,5 +78,9 @@ mod tests {
         facts.body_sha256 = None;
         facts.client_cert_sha256 = Some(vec![]);
         assert_eq!(from_message(&facts), Err(BadFact::ClientCert));
+        facts.client_cert_sha256 = None;
+        let presenter = ("presenter".to_owned(), "service/web".to_owned());
+        facts.context.extend([presenter]);
+        assert_eq!(from_message(&facts), Err(BadFact::Presenter));
     }
 }

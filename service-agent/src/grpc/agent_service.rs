@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cattery_core::Verified;
+use cattery_core::{ForwardHeader, Verified};
 use cattery_proto::v1;
 use tokio::task::spawn_blocking;
 use tonic::transport::server::UdsConnectInfo;
@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::config::Peers;
 use crate::facts::from_message;
+use crate::forward::Forwarded;
 use crate::mint::MintRefused;
 
 /// The service.
@@ -36,16 +37,20 @@ impl v1::agent_server::Agent for AgentService {
         let facts = request.facts.unwrap_or_default();
         let facts =
             from_message(&facts).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
+        let forwarded = ForwardHeader::read(request.forwarded.iter().map(String::as_bytes));
         let verified = self
             .agent
-            .verify(&request.presentation, &facts, |token| caller(&token))
+            .verify_all(&request.presentation, forwarded.as_ref(), &facts, caller)
             .await;
-        let result = match verified {
-            Ok(caller) => Outcome::Caller(caller),
-            Err(verdict) => Outcome::Denial(verdict.into()),
-        };
-        Ok(Response::new(v1::VerifyResponse {
-            result: Some(result),
+        Ok(Response::new(match verified {
+            Ok((caller, forwarded)) => v1::VerifyResponse {
+                result: Some(Outcome::Caller(caller)),
+                forwarded: forwarded.into_iter().map(verdict).collect(),
+            },
+            Err(verdict) => v1::VerifyResponse {
+                result: Some(Outcome::Denial(verdict.into())),
+                forwarded: Vec::new(),
+            },
         }))
     }
 
@@ -127,6 +132,16 @@ fn caller(token: &Verified<'_>) -> v1::VerifiedCaller {
         epoch: token.key_id().epoch,
         not_after: token.not_after(),
         lease_id: token.key_id().lease_id.to_vec(),
+    }
+}
+
+fn verdict(of: Forwarded<v1::VerifiedCaller>) -> v1::ForwardedVerdict {
+    let result = match of {
+        Ok(caller) => v1::forwarded_verdict::Result::Caller(caller),
+        Err(refused) => v1::forwarded_verdict::Result::Denial(refused.into()),
+    };
+    v1::ForwardedVerdict {
+        result: Some(result),
     }
 }
 

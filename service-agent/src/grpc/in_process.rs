@@ -77,6 +77,12 @@ impl Agent {
             position: Some(set.position().into()),
             revoked_ids_whole: is_whole,
             demands: Some(demands(self.config.demands)),
+            forward_from: self
+                .config
+                .forward_from
+                .iter()
+                .map(Principal::to_string)
+                .collect(),
         })
     }
 

@@ -64,6 +64,7 @@ async fn the_body_and_a_single_use_can_be_demanded_as_well() {
         let request = v1::VerifyRequest {
             presentation: mint_as("user/alice", 1, caveats),
             facts: Some(facts),
+            ..Default::default()
         };
         let answer = town.client().verify(request).await.unwrap().into_inner();
         match answer.result.unwrap() {

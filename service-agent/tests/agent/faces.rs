@@ -32,6 +32,7 @@ async fn grpc_names_the_caller_or_says_why_not() {
             scope: Some("read".into()),
             ..Default::default()
         }),
+        ..Default::default()
     };
     let answer = town.client().verify(scoped).await.unwrap().into_inner();
     let Some(v1::verify_response::Result::Caller(caller)) = answer.result else {
@@ -46,6 +47,7 @@ async fn grpc_names_the_caller_or_says_why_not() {
             source_addr: Some("here".into()),
             ..Default::default()
         }),
+        ..Default::default()
     };
     let refused = town.client().verify(bad).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);

@@ -78,6 +78,7 @@ async fn peers_that_are_named_verify_for_themselves() {
     let town = Town::new(|config, _| {
         config.in_process.uids = vec![uid];
         config.leeway_seconds = 0;
+        config.forward_from = vec!["service/web".parse().unwrap()];
     })
     .await;
     let receiver = ReceiverKey::generate().unwrap();
@@ -99,6 +100,7 @@ async fn peers_that_are_named_verify_for_themselves() {
     assert_eq!(opened.unwrap()[..], key.expose()[..]);
     assert_eq!((answer.leeway_seconds, answer.least_versions.len()), (0, 1));
     assert!(answer.good_for_seconds > 11 * 3_600);
+    assert_eq!(answer.forward_from, ["service/web"]);
 
     let once = |mark, not_before| v1::UseOnceRequest {
         mark: vec![mark; 32],

@@ -8,6 +8,7 @@ mod certificate;
 mod demands;
 mod faces;
 mod follow;
+mod forward;
 mod keys;
 mod lifecycle;
 mod metrics;

@@ -155,6 +155,7 @@ pub(crate) async fn verify(
     let request = v1::VerifyRequest {
         presentation: token.to_owned(),
         facts: None,
+        ..Default::default()
     };
     let answer = client.verify(request).await.unwrap().into_inner();
     match answer.result.unwrap() {

@@ -233,6 +233,7 @@ async fn verify(town: &Town, key: &str, seed: u64) -> Result<()> {
         let request = VerifyRequest {
             presentation: text(&case["text"])?.to_owned(),
             facts: Some(facts(&case["facts"])?),
+            ..Default::default()
         };
         let source = case["facts"]["source_addr"].as_str();
         let is_address = source.is_none_or(|text| text.parse::<IpAddr>().is_ok());

@@ -43,6 +43,7 @@ fn an_agent_without_routes_verifies() -> Result<()> {
             let request = VerifyRequest {
                 presentation: mint(&key)?,
                 facts: Some(RequestFacts::default()),
+                ..Default::default()
             };
             match client.verify(request).await?.into_inner().result {
                 Some(verify_response::Result::Caller(caller)) => {
@@ -63,6 +64,7 @@ fn an_agent_without_routes_verifies() -> Result<()> {
         let request = VerifyRequest {
             presentation: forged,
             facts: None,
+            ..Default::default()
         };
         let answer = client.verify(request).await?.into_inner().result;
         let code = match answer {

@@ -6,7 +6,6 @@
 mod ids;
 mod memory;
 mod peer;
-mod rounds;
 mod tokens;
 
 use std::{
@@ -21,9 +20,9 @@ use cattery_core::RevokedIds;
 use clap::Parser;
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 
+use cattery_bench::rounds::{median_ns, spread};
 use ids::{KEY, all, batches, fingerprint, id, principal};
 use peer::Peer;
-use rounds::{median_ns, spread};
 
 /// Single entries that are added to the largest set.
 const ADDED: u64 = 10_000;

@@ -8,7 +8,9 @@ use cattery_core::{
 };
 use comfy_table::Table;
 
-use crate::{ids::KEY, rounds::median_ns, table};
+use cattery_bench::rounds::median_ns;
+
+use crate::{ids::KEY, table};
 
 const NOW: u64 = 1_790_000_000;
 /// Different tokens, so that no set finds its answer in a processor's cache.

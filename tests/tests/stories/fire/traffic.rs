@@ -283,6 +283,7 @@ pub(super) async fn ask(agent: &mut AgentClient<Channel>, presentation: String) 
     let request = VerifyRequest {
         presentation,
         facts: Some(RequestFacts::default()),
+        ..Default::default()
     };
     let answer = match timeout(ANSWER, agent.verify(request)).await {
         Ok(Ok(answer)) => answer.into_inner().result.context("a result"),

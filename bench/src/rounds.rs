@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 15;
 
 /// Each work once in each round, the first round not counted: the median in nanoseconds.
-pub(crate) fn median_ns<const N: usize>(mut works: [&mut dyn FnMut(); N]) -> [u64; N] {
+pub fn median_ns<const N: usize>(mut works: [&mut dyn FnMut(); N]) -> [u64; N] {
     let mut took = [const { Vec::new() }; N];
     for round in 0..=ROUNDS {
         for (work, took) in works.iter_mut().zip(&mut took) {
@@ -23,7 +23,7 @@ pub(crate) fn median_ns<const N: usize>(mut works: [&mut dyn FnMut(); N]) -> [u6
 }
 
 /// The median, the 99th percentile and the greatest.
-pub(crate) fn spread(took: &mut [Duration]) -> [Duration; 3] {
+pub fn spread(took: &mut [Duration]) -> [Duration; 3] {
     took.sort_unstable();
     let last = took.len().saturating_sub(1);
     [last / 2, last * 99 / 100, last].map(|at| took.get(at).copied().unwrap_or_default())

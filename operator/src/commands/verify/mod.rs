@@ -1,21 +1,25 @@
 //! `cattery verify`: ask an agent whether a token is good for a request.
 
-use std::{net::IpAddr, path::PathBuf};
+mod shown;
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cattery_proto::v1::{self, verify_response};
 use clap::Args as ClapArgs;
-use serde::Serialize;
 
 use super::Context;
 use crate::{
-    agent, clock,
+    agent,
     exit::Done,
     input,
     out::{self, Format},
-    plain::{plain, words},
 };
+use shown::{Refused, Shown};
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
@@ -24,7 +28,8 @@ What a flag does not say is not known, and a condition that needs it fails.
 Examples:
   cattery mint photos | cattery verify
   cattery mint photos --caveat path=/albums | cattery verify --method GET --path /albums/7
-  cattery verify --socket /run/cattery/photos.sock --scope photos.read --output json < token")]
+  cattery verify --socket /run/cattery/photos.sock --scope photos.read --output json < token
+  cattery verify --socket /run/cattery/backend.sock --forward alice.tokens < frontend.token")]
 pub(crate) struct Args {
     /// The agent's Unix socket [default: that of --home, $CATTERY_AGENT_SOCKET, or the one this home knows]
     #[arg(long, visible_alias = "agent", value_name = "PATH")]
@@ -53,31 +58,15 @@ pub(crate) struct Args {
     /// An entry of the service's own context; any number of them
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
-}
-
-#[derive(Serialize)]
-struct Caller {
-    verified: bool,
-    principal: String,
-    token_id: String,
-    scopes: Option<Vec<String>>,
-    claims_type: String,
-    claims: String,
-    epoch: u32,
-    not_after: u64,
-    lease_id: String,
-}
-
-#[derive(Serialize)]
-struct Refused {
-    verified: bool,
-    code: String,
-    http_status: u32,
+    /// What came in x-cat-forward, a line for each header. One token that is refused makes the exit code 1
+    #[arg(long, value_name = "FILE")]
+    forward: Option<PathBuf>,
 }
 
 pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Done> {
     let socket = agent::socket(args.socket.take(), context)?
         .context("no agent is known here: give --socket PATH, or set CATTERY_AGENT_SOCKET")?;
+    let forwarded = args.forward.as_deref().map(lines).transpose()?;
     let facts = facts(args);
     let presentation = input::read("a token (cat1_…)")?;
     // Only the line's end is not the token's: every other byte is for the agent to judge.
@@ -94,13 +83,20 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Don
     let request = v1::VerifyRequest {
         presentation: presentation.trim_end_matches(['\r', '\n']).to_owned(),
         facts: Some(facts),
+        forwarded: forwarded.unwrap_or_default(),
     };
     let answer = agent.verify(request).await;
     let answer = answer.map_err(|status| agent::refused(&socket, &status))?;
-    match answer.into_inner().result {
+    let answer = answer.into_inner();
+    match answer.result {
         Some(verify_response::Result::Caller(caller)) => {
-            context.out.show(&Caller::from(caller), describe)?;
-            Ok(Done::Well)
+            let shown = Shown::new(caller, answer.forwarded);
+            context.out.show(&shown, Shown::describe)?;
+            Ok(if shown.refuses_any() {
+                Done::Refused
+            } else {
+                Done::Well
+            })
         }
         Some(verify_response::Result::Denial(denial)) => refused(context, denial),
         None => bail!("the agent at {} gave no answer", socket.display()),
@@ -120,6 +116,16 @@ fn facts(args: Args) -> v1::RequestFacts {
     }
 }
 
+/// A secret while its tokens are good: it comes in a file.
+fn lines(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if text.is_empty() {
+        bail!("there is nothing in {}", path.display());
+    }
+    let text = String::from_utf8_lossy(&text); // what is no text is no token either
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text
         .split_once('=')
@@ -135,54 +141,12 @@ fn sha256(text: &str) -> Result<[u8; 32], String> {
 }
 
 fn refused(context: &Context, denial: v1::Denial) -> anyhow::Result<Done> {
-    let v1::Denial { code, http_status } = denial;
+    let shown = Refused::from(denial);
     match context.out {
-        Format::Human => out::failure(&format!("refused: {code} ({http_status})")),
+        Format::Human => out::failure(&shown.words()),
         Format::Json => {
-            let shown = Refused {
-                verified: false,
-                code,
-                http_status,
-            };
             context.out.show(&shown, |_| String::new())?;
         }
     }
     Ok(Done::Refused)
-}
-
-fn describe(caller: &Caller) -> String {
-    let scopes = match &caller.scopes {
-        None => "not narrowed".to_owned(),
-        Some(scopes) => words(scopes),
-    };
-    let mut text = format!(
-        "{}\n  token   {}\n  scopes  {scopes}\n  epoch   {}\n  until   {}\n",
-        plain(&caller.principal),
-        caller.token_id,
-        caller.epoch,
-        clock::both(caller.not_after, clock::now())
-    );
-    if !caller.claims_type.is_empty() {
-        text += &format!(
-            "  claims  {}, which prove nothing\n",
-            plain(&caller.claims_type)
-        );
-    }
-    text
-}
-
-impl From<v1::VerifiedCaller> for Caller {
-    fn from(caller: v1::VerifiedCaller) -> Self {
-        Self {
-            verified: true,
-            principal: caller.principal,
-            token_id: hex::encode(&caller.token_id),
-            scopes: caller.scoped.then_some(caller.scopes),
-            claims_type: caller.claims_type,
-            claims: STANDARD.encode(&caller.claims),
-            epoch: caller.epoch,
-            not_after: caller.not_after,
-            lease_id: hex::encode(&caller.lease_id),
-        }
-    }
 }

@@ -1,0 +1,4 @@
+//! What several measurements share.
+#![forbid(unsafe_code)]
+
+pub mod rounds;
