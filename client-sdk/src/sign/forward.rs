@@ -5,8 +5,11 @@ use std::sync::Arc;
 use cattery_core::{Caveat, NameError, PRESENTER_KEY, Principal, ServiceName};
 use http::HeaderValue;
 
-use super::SignError;
-use crate::keys::{Client, MintOptions};
+use super::{SignError, vouched};
+use crate::{
+    keys::{Client, MintOptions},
+    third_party::ThirdParties,
+};
 
 /// A token for a service that the called one calls in turn. It goes along in `x-cat-forward`, and is good only beside a token of the
 /// one that presents it: the called service, unless said otherwise.
@@ -44,7 +47,12 @@ impl Forward {
     }
 
     /// The header's value, marked sensitive, for a request to the service `called`.
-    pub(super) fn value(&self, client: &Client, called: &str) -> Result<HeaderValue, SignError> {
+    pub(super) fn value(
+        &self,
+        client: &Client,
+        called: &str,
+        third_parties: Option<&ThirdParties>,
+    ) -> Result<HeaderValue, SignError> {
         let presenter = self.presenter(called);
         let presenter = presenter.map_err(|why| SignError::Presenter {
             name: self.presenter.clone().unwrap_or_else(|| called.to_owned()),
@@ -55,9 +63,7 @@ impl Forward {
             value: String::from(presenter).into(),
         };
         let token = client.mint_with(&self.service, &self.options, Some(caveat))?;
-        let mut value = HeaderValue::from_str(&token)?;
-        value.set_sensitive(true);
-        Ok(value)
+        vouched::value("", &token, third_parties)
     }
 
     fn presenter(&self, called: &str) -> Result<Principal, NameError> {

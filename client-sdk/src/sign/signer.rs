@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cattery_core::{Caveat, FORWARD_HEADER, NameError, request_digest};
 use http::{HeaderValue, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
-use super::{Forward, target};
+use super::{Forward, target, vouched};
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
@@ -179,17 +179,17 @@ impl Signer {
             return Err(SignError::NeedsRequest);
         }
         let token = self.client.mint(&self.service, &self.options)?;
-        self.header(&token)
+        vouched::value("Bearer ", &token, self.third_parties.as_ref())
     }
 
     /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
     ///
     /// # Errors
-    /// [`SignError::Mint`]; [`SignError::Presenter`].
+    /// [`SignError::Mint`]; [`SignError::Presenter`]; [`SignError::Unvouched`].
     pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
         let forwards = self.forwards.iter();
         forwards
-            .map(|forward| forward.value(&self.client, &self.service))
+            .map(|forward| forward.value(&self.client, &self.service, self.third_parties.as_ref()))
             .collect()
     }
 
@@ -211,7 +211,7 @@ impl Signer {
         };
         let is_bound = bound.is_some();
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
-        let value = self.header(&token)?;
+        let value = vouched::value("Bearer ", &token, self.third_parties.as_ref())?;
         let forwarded = self.forwarded()?;
         if is_bound {
             let keep_host = self.authority.is_some();

@@ -9,25 +9,28 @@ use crate::{
     third_party::{ThirdParties, Unvouched},
 };
 
+/// A header's value for a token and the discharges that it asks for, marked sensitive.
+pub(super) fn value(
+    scheme: &str,
+    token: &Token,
+    third_parties: Option<&ThirdParties>,
+) -> Result<HeaderValue, SignError> {
+    let mut text = Zeroizing::new(format!("{scheme}{}", &**token));
+    if let Some(third_parties) = third_parties {
+        third_parties.append_held(token, &mut text)?;
+    }
+    let mut value = HeaderValue::from_str(&text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 impl Signer {
-    /// Sends along the discharges that tokens ask for. [`SignLayer`](super::SignLayer) waits for one that is not held yet, some seconds
+    /// Sends along the discharges that tokens ask for, those for services further on included. [`SignLayer`](super::SignLayer) waits for one that is not held yet, some seconds
     /// at most; without that layer a token fails until its discharges have come, in the background.
     #[must_use]
     pub fn vouched_by(mut self, third_parties: ThirdParties) -> Self {
         self.third_parties = Some(third_parties);
         self
-    }
-
-    /// The `Authorization` header for a token.
-    pub(super) fn header(&self, token: &Token) -> Result<HeaderValue, SignError> {
-        let Some(third_parties) = &self.third_parties else {
-            return Ok(token.header_value()?);
-        };
-        let mut text = Zeroizing::new(format!("Bearer {}", &**token));
-        third_parties.append_held(token, &mut text)?;
-        let mut value = HeaderValue::from_str(&text)?;
-        value.set_sensitive(true);
-        Ok(value)
     }
 
     /// Waits for what the last attempt lacked, if it was discharges, so that another one makes sense.
