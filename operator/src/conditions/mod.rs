@@ -40,7 +40,7 @@ pub(crate) struct Conditions {
     /// The client's certificate (DER) has this SHA-256
     #[arg(long, value_name = "HEX", value_parser = of("cert="))]
     client_cert: Option<Caveat<'static>>,
-    /// The request is this one, like 'GET https://photos.example/albums?x=1'
+    /// The request is this one, like `GET https://photos.example/albums?x=1`
     #[arg(long, value_name = "METHOD URL")]
     request: Option<Target>,
     /// The request's body is that of this file, too; - for standard input
