@@ -117,7 +117,8 @@ where
                 }
                 Err(refused) => {
                     signer.wait_for_discharges(refused).await?;
-                    signer.sign_noting_round(&mut request)?
+                    // A token for a service further on may ask for others.
+                    signer.sign_when_vouched(&mut request).await?
                 }
                 Ok(round) => round,
             };

@@ -186,7 +186,7 @@ impl Signer {
     /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
     ///
     /// # Errors
-    /// [`SignError::Mint`]; [`SignError::Presenter`].
+    /// [`SignError::Mint`]; [`SignError::Presenter`]; [`SignError::Unvouched`].
     pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
         let forwards = self.forwards.iter();
         forwards

@@ -8,7 +8,7 @@ use cattery_proto::v1::{RequestFacts, VerifyRequest, agent_client::AgentClient, 
 use cattery_sdk::{
     Client, ConnectOptions, Credentials, MintOptions,
     portable::ApiKey,
-    sign::{SignLayer, Signer},
+    sign::{Forward, SignLayer, Signer},
     third_party::{Address, ThirdParties, Wanted},
 };
 use cattery_tests::{api, wait};
@@ -66,6 +66,16 @@ fn a_program_goes_on_while_it_is_vouched_for_and_no_longer() -> Result<()> {
             Ok(call().await.is_ok().then_some(()))
         })
         .await?;
+
+        // Tokens for services further on carry their discharges, too.
+        let photos = Forward::new("photos").options(narrowed(ticket.caveat()));
+        let signer = Signer::new(client.clone(), "docs")
+            .forward(photos)
+            .vouched_by(third_parties.clone());
+        let forwarded =
+            wait::until_async("it has come", || async { Ok(signer.forwarded().ok()) }).await?;
+        let carried: Vec<_> = forwarded.iter().flat_map(|value| value.to_str()).collect();
+        ensure!(matches!(carried[..], [one] if one.contains(",catd1_")));
 
         // Where nothing can wait, the first attempt has it fetched, and a later one has it.
         let apart = ThirdParties::new(client.clone())
