@@ -62,7 +62,7 @@ impl Under<'_> {
     }
 
     fn has(self, principal: &str, lease: &Leased) -> bool {
-        let (holder, service) = lease.under(principal);
+        let (holder, service) = lease.granted_by(principal);
         match self {
             Self::Grant(grantee, services) => {
                 holder == grantee.to_string() && service == services.to_string()
@@ -85,7 +85,7 @@ impl fmt::Display for Under<'_> {
 
 impl Leased {
     /// Whose grant it was issued under, and for what that is.
-    pub(crate) fn under<'a>(&'a self, principal: &'a str) -> (&'a str, &'a str) {
+    pub(crate) fn granted_by<'a>(&'a self, principal: &'a str) -> (&'a str, &'a str) {
         match &self.grant {
             Some(LeaseGrant { principal, service }) => (principal, service),
             None => (principal, &self.service),

@@ -320,16 +320,16 @@ impl Lease<'_> {
             &key.to_bytes(),
         )?;
         let is_own = grant.principal == id.principal && grant.service == id.service;
-        let under = (!is_own).then(|| LeaseGrant {
+        let grant = (!is_own).then(|| LeaseGrant {
             principal: grant.principal.clone(),
             service: grant.service.clone(),
         });
-        issuing.events.push(self.event(&id, under.as_ref()));
+        issuing.events.push(self.event(&id, grant.as_ref()));
         issuing.leases.push(Leased {
             id: Hex(id.lease_id),
             service: service.name.clone(),
             expires_at: id.expires_at,
-            grant: under,
+            grant,
         });
         Ok(Issue::SealedUserKey(sealed))
     }
@@ -345,7 +345,7 @@ impl Lease<'_> {
         self.last.map_or(end, |last| end.min(last))
     }
 
-    fn event(&self, id: &KeyId<'_>, under: Option<&LeaseGrant>) -> Event {
+    fn event(&self, id: &KeyId<'_>, grant: Option<&LeaseGrant>) -> Event {
         let event = self
             .act
             .event(Action::UserKeysIssued, format!("service/{}", id.service))
@@ -355,8 +355,8 @@ impl Lease<'_> {
             .field("version", id.version.to_string())
             .field("expires_at", id.expires_at.to_string())
             .field("proof", self.proof);
-        match under {
-            Some(grant) => event.field("under", format!("{} {}", grant.principal, grant.service)),
+        match grant {
+            Some(grant) => event.field("grant", format!("{} {}", grant.principal, grant.service)),
             None => event,
         }
     }

@@ -29,7 +29,7 @@ pub(super) async fn after<T>(
     let count = |leases: usize| u64::try_from(leases).unwrap_or(u64::MAX);
     if revoke {
         let grant = under.to_string();
-        let ended = revoke_out(authority, act, &records, ("under", &grant), wait).await;
+        let ended = revoke_out(authority, act, &records, ("grant", &grant), wait).await;
         let ended = ended.inspect_err(|_| {
             tracing::error!(
                 grant,

@@ -43,7 +43,7 @@ pub(super) async fn list(
     leases.truncate(MOST_SHOWN);
     let revoked = Revoked::find(authority, &leases).await?;
     let leases = leases.into_iter().map(|(record, lease)| {
-        let (grant_principal, grant_service) = lease.under(&record.principal);
+        let (grant_principal, grant_service) = lease.granted_by(&record.principal);
         v1::Lease {
             lease_id: lease.id.0.to_vec(),
             service: lease.service.clone(),

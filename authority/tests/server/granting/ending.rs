@@ -185,7 +185,7 @@ async fn only_what_was_issued_under_it_is_revoked() {
     cluster.admin().remove_group(request).await.unwrap();
     assert_eq!(cluster.all(&alice).await, ["photos"]);
     let because =
-        |record: &serde_json::Value| record["fields"]["under"].as_str() == Some("group/ops");
+        |record: &serde_json::Value| record["fields"]["grant"].as_str() == Some("group/ops");
     assert!(cluster.audit().iter().any(because));
 }
 
