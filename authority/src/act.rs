@@ -50,6 +50,14 @@ impl Act {
         }
     }
 
+    /// The same, for what is decided in its own transaction, or has to follow what was done already.
+    pub(crate) fn resting_on_nothing(&self) -> Self {
+        Self {
+            rests_on: None,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn event(&self, action: Action, subject: impl Into<String>) -> Event {
         let event = Event::new(
             self.time_ms,

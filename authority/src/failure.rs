@@ -146,9 +146,7 @@ impl Failure {
 
     /// A caveat that is none.
     pub(crate) fn caveat(number: usize, error: CaveatError) -> Self {
-        Self::Invalid(format!(
-            "caveat {number} of the grant can never hold: {error}"
-        ))
+        Self::Invalid(format!("caveat {number} can never hold: {error}"))
     }
 
     /// What the caller gets. The whole of a fault of ours goes to the log here, and nowhere else.

@@ -36,6 +36,7 @@ mod cluster;
 pub mod config;
 mod failure;
 mod finding;
+pub mod granting;
 pub mod init;
 pub mod logging;
 mod metrics;

@@ -32,9 +32,13 @@
 //! # }
 //! ```
 //!
+//! **A service in between** calls another one for its caller, who signs for both: [`sign::Forward`], [`sign::CarryForwardLayer`] and
+//! [`verify::Forwarded`].
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`keys`] | getting keys, renewing them, minting |
+//! | [`narrowing`] | conditions, and handing out narrower keys and tokens |
 //! | [`sign`] | tower layer and tonic interceptor for outgoing requests |
 //! | [`verify`] | tower layer for incoming requests |
 //! | [`third_party`] | vouching for others' tokens, and getting one's own vouched for |
@@ -55,6 +59,7 @@ pub mod connect;
 pub mod denial;
 pub mod identity;
 pub mod keys;
+pub mod narrowing;
 pub mod portable;
 pub mod sealing;
 pub mod sign;
@@ -63,3 +68,4 @@ pub mod tls;
 pub mod verify;
 
 pub use keys::{Client, ConnectOptions, Credentials, MintOptions};
+pub use narrowing::Narrowing;

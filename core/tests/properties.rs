@@ -4,9 +4,9 @@
 mod support;
 
 use cattery_core::{
-    AnyOf, Caveat, Code, DischargeSpec, KeyId, Keyring, MemorySince, NoRevocations, Policy,
-    RequestFacts, RootKey, Scratch, ServiceKey, SingleUse, TokenSpec, Use, UseRefused, UserKey,
-    Verifier, attenuate_token, authorization, inspect, request_digest,
+    AnyOf, Caveat, Code, DischargeSpec, ForwardHeader, KeyId, Keyring, MemorySince, NoRevocations,
+    Policy, RequestFacts, RootKey, Scratch, ServiceKey, SingleUse, TokenSpec, Use, UseRefused,
+    UserKey, Verifier, attenuate_token, authorization, inspect, request_digest,
 };
 use proptest::prelude::*;
 use support::raw;
@@ -336,6 +336,34 @@ proptest! {
             fields.remove(first + at);
             prop_assert_eq!(verify(&raw::text("cat1_", &raw::join(&fields)), &facts(), NOW), Err(Code::BadTag));
         }
+    }
+
+    /// No part of `x-cat-forward` is lost or goes to another token, wherever lines end.
+    #[test]
+    fn forwarded_parts_stay_where_they_are(
+        parts in prop::collection::vec("(cat1_|catd1_|x|)[A-Ca-c _]{0,3}", 1..12), lines in prop::collection::vec(any::<bool>(), 12),
+    ) {
+        let parts: Vec<_> = parts.iter().map(|part| part.trim()).collect();
+        let mut header = vec![parts[0].to_owned()];
+        for (part, is_line) in parts[1..].iter().zip(lines) {
+            match header.last_mut() {
+                Some(line) if !is_line => line.extend([" ,\t", part]),
+                _ => header.push((*part).to_owned()),
+            }
+        }
+        let mut want = vec![vec![parts[0]]];
+        for &part in &parts[1..] {
+            match want.last_mut() {
+                Some(last) if part.starts_with("catd1_") => last.push(part),
+                _ => want.push(vec![part]),
+            }
+        }
+        if want.len() > 8 {
+            want = vec![vec![""]];
+        }
+        let header = ForwardHeader::read(header.iter().map(String::as_bytes)).unwrap();
+        let got = header.presentations().map(|one| one.split(',').map(str::trim).collect::<Vec<_>>());
+        prop_assert_eq!(got.collect::<Vec<_>>(), want);
     }
 
     /// Steps 5 and 6 against the same rules on unbounded integers, at the ends of the range as well.

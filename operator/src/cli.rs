@@ -6,9 +6,9 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, error::ErrorKind}
 
 use crate::{
     commands::{
-        Context, agent, api_key, audit, backup, ca, completions, discharge, epoch, grant, init,
-        inspect, key, lease, login, mint, operator, restore, revoke, service, status, third_party,
-        token, user, verify,
+        Context, agent, api_key, audit, backup, ca, completions, discharge, epoch, grant, group,
+        init, inspect, key, lease, login, mint, operator, own_api_key, restore, revoke, service,
+        status, third_party, token, user, verify,
     },
     dev,
     exit::{self, Done},
@@ -100,9 +100,18 @@ Examples:
         after_help = "\
 Examples:
   cattery grant add user/alice photos
-  cattery grant list"
+  cattery grant explain user/alice photos"
     )]
     Grant(grant::Command),
+    /// Users who are granted something together
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  cattery group add oncall
+  cattery group member add oncall alice"
+    )]
+    Group(group::Command),
     /// The root keys' lives
     #[command(
         subcommand,
@@ -141,15 +150,23 @@ Examples:
         subcommand,
         after_help = "\
 Example:
-  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)"
+  (umask 077; cattery key export photos | cattery key attenuate --method GET > reader.key)"
     )]
     Key(key::Command),
+    /// Your own API keys: narrower ones, for a dashboard or a script, made without an operator
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  (umask 077; cattery api-key create --method GET --path /metrics --ttl 30d > dashboard.api-key)"
+    )]
+    ApiKey(own_api_key::Command),
     /// Tokens
     #[command(
         subcommand,
         after_help = "\
 Example:
-  cattery mint photos | cattery token attenuate --caveat method=GET"
+  cattery mint photos | cattery token attenuate --method GET"
     )]
     Token(token::Command),
     /// Get a token vouched for by the third parties that it names
@@ -271,6 +288,7 @@ impl Cli {
             Command::User(user::Command::ApiKey(command)) => api_key::run(command, &context).await,
             Command::User(command) => user::run(command, &context).await,
             Command::Grant(command) => grant::run(command, &context).await,
+            Command::Group(command) => group::run(command, &context).await,
             Command::Epoch(command) => epoch::run(command, &context).await,
             Command::Ca(command) => ca::run(command, &context).await,
             Command::Lease(command) => lease::run(command, &context).await,
@@ -278,6 +296,7 @@ impl Cli {
             Command::Login(args) => login::run(args, &context).await,
             Command::Mint(args) => mint::run(args, &context).await,
             Command::Key(command) => key::run(command, &context).await,
+            Command::ApiKey(command) => own_api_key::run(command, &context).await,
             Command::Token(command) => token::run(command, &context),
             Command::Discharge(args) => discharge::run(args, &context).await,
             Command::ThirdParty(command) => third_party::run(command, &context).await,

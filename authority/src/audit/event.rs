@@ -102,8 +102,18 @@ pub enum Action {
     ApiKeyRevoked,
     /// A grant was made.
     GrantAdded,
+    /// The conditions of a grant were changed.
+    GrantChanged,
     /// A grant was removed.
     GrantRemoved,
+    /// A group of users was made.
+    GroupAdded,
+    /// A group ended, and its grants and memberships with it.
+    GroupRemoved,
+    /// A user was put into a group.
+    GroupMemberAdded,
+    /// A user was taken out of a group.
+    GroupMemberRemoved,
     /// User keys were leased.
     UserKeysIssued,
     /// Somebody was refused: a wrong secret, a role that is not enough.

@@ -31,7 +31,7 @@ use crate::records::key;
 /// What a new incarnation begins without: which authorities are alive and which leads, changes that are under way, where authorities are (each
 /// announces itself when it starts), invitations (one that was used since would work again), root keys, the leases of their keys and which of
 /// these agents must refuse, what was used once (the fresh epoch makes all of them void), how far the feed and the audit logs have come (the header has that).
-const LEFT_OUT: [&str; 14] = [
+const LEFT_OUT: [&str; 15] = [
     key::SESSIONS,
     key::LEADER,
     crate::audit::OPS,
@@ -42,6 +42,7 @@ const LEFT_OUT: [&str; 14] = [
     key::LEAST_VERSIONS,
     key::LEASES,
     key::REVOKED,
+    key::OWN_REVOKED,
     key::USED,
     key::SWEPT_USED,
     key::FEED,

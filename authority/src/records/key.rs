@@ -10,6 +10,8 @@ pub const EPOCHS_LIVE: &str = "meta/epochs";
 pub const CAS: &str = "meta/cas";
 /// The [`FeedRecord`](super::FeedRecord).
 pub const FEED: &str = "meta/feed";
+/// The [`GrantsRecord`](super::GrantsRecord). Not below `meta/`, which authorities mirror for agents.
+pub const GRANTS_CHANGED: &str = "grants";
 /// Prefix of [`authority`].
 pub const AUTHORITIES: &str = "authority/";
 /// Prefix of [`contact`].
@@ -32,6 +34,8 @@ pub const JOIN_TOKENS: &str = "join/";
 pub const LEASES: &str = "lease/";
 /// Prefix of [`revoked`].
 pub const REVOKED: &str = "revoked/";
+/// Prefix of [`own_revoked`].
+pub const OWN_REVOKED: &str = "own-revoked/";
 /// Prefix of [`agent`].
 pub const AGENTS: &str = "agent/";
 /// Prefix of [`operator`].
@@ -42,6 +46,10 @@ pub const API_KEYS: &str = "api-key/";
 pub const LEAST_VERSIONS: &str = "least-version/";
 /// Prefix of [`grant`].
 pub const GRANTS: &str = "grant/";
+/// Prefix of [`group`].
+pub const GROUPS: &str = "group/";
+/// Prefix of [`user_groups`].
+pub const USER_GROUPS: &str = "user-groups/";
 
 /// Prefix of [`used`].
 pub const USED: &str = "used/";
@@ -113,14 +121,33 @@ pub fn least_version(principal: &str) -> String {
     format!("{LEAST_VERSIONS}{principal}")
 }
 
-/// A [`GrantRecord`](super::GrantRecord). A user's name may hold `/` but never `//`, so no two pairs meet.
+/// A [`GrantRecord`](super::GrantRecord). A user's name may hold `/` but never `//`, so no two pairs meet. The `*` of a pattern comes first, so
+/// that a principal's patterns lie together.
 pub fn grant(principal: &str, service: &str) -> String {
-    format!("{}{service}", grants_of(principal))
+    match service.strip_suffix('*') {
+        Some(prefix) => format!("{}{prefix}", patterns_of(principal)),
+        None => format!("{}{service}", grants_of(principal)),
+    }
 }
 
-/// Prefix of all grants of one principal, and of no other's.
+/// Prefix of all grants of one principal or group, and of no other's.
 pub fn grants_of(principal: &str) -> String {
     format!("{GRANTS}{principal}//")
+}
+
+/// Prefix of those of them that are for patterns.
+pub fn patterns_of(principal: &str) -> String {
+    format!("{}*", grants_of(principal))
+}
+
+/// A [`GroupRecord`](super::GroupRecord).
+pub fn group(name: &str) -> String {
+    format!("{GROUPS}{name}")
+}
+
+/// A [`UserGroupsRecord`](super::UserGroupsRecord).
+pub fn user_groups(user: &str) -> String {
+    format!("{USER_GROUPS}{user}")
 }
 
 /// A [`LeasesRecord`](super::LeasesRecord): by when it was issued, Unix milliseconds, and the id of its first lease. The order of the keys is that of
@@ -137,6 +164,11 @@ pub fn leases_of(principal: &str) -> String {
 /// A [`RevokedRecord`](super::RevokedRecord). The order of the keys is that of the numbers.
 pub fn revoked(changed: u64) -> String {
     format!("{REVOKED}{changed:020}")
+}
+
+/// An [`OwnRevokedRecord`](super::OwnRevokedRecord).
+pub fn own_revoked(principal: &str) -> String {
+    format!("{OWN_REVOKED}{principal}")
 }
 
 /// A use of a single-use token, by when the token ends: the order of the keys is that of the ends. Its value is the attempt that spent it.

@@ -10,6 +10,9 @@ pub struct LeasesRecord {
     pub principal: String,
     /// `api-key/ID` or `agent/ID`.
     pub proof: String,
+    /// `api-key/ID` of the API key that that one was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<String>,
     /// When they were issued.
     pub issued_at: u64,
     /// One for each service.
@@ -25,9 +28,26 @@ pub struct Leased {
     pub service: String,
     /// When it ends.
     pub expires_at: u64,
+    /// The grant that it was issued under, where that is not the principal's own for the service itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<LeaseGrant>,
+}
+
+/// A grant that a lease was issued under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseGrant {
+    /// [`GrantRecord::principal`](super::GrantRecord::principal).
+    pub principal: String,
+    /// [`GrantRecord::service`](super::GrantRecord::service).
+    pub service: String,
 }
 
 impl LeasesRecord {
+    /// Whether they were issued on this proof, or on one that hangs on it.
+    pub fn hang_on(&self, proof: &str) -> bool {
+        self.proof == proof || self.under.as_deref() == Some(proof)
+    }
+
     /// When the last one ends.
     pub fn ends_at(&self) -> u64 {
         let ends = self.leases.iter().map(|lease| lease.expires_at);

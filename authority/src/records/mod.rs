@@ -22,17 +22,20 @@ mod used;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use access::{ApiKeyRecord, GrantRecord};
+pub use access::{ApiKeyRecord, GrantRecord, GrantsRecord};
 pub use agent::{AgentRecord, DeviceKeys, DeviceState};
 pub use cas::{CaRecord, CasRecord, Der};
 pub use cluster::{AuthorityRecord, ClusterRecord};
 pub use contact::{ContactRecord, granularity};
 pub use hex::Hex;
 pub use join::{JoinTokenRecord, JoinUse, Subject};
-pub use lease::{Leased, LeasesRecord};
-pub use names::{LeastVersionRecord, NameState, ServiceRecord, UserRecord};
+pub use lease::{LeaseGrant, Leased, LeasesRecord};
+pub use names::{
+    GroupRecord, LeastVersionRecord, MembershipRecord, NameState, ServiceRecord, UserGroupsRecord,
+    UserRecord,
+};
 pub use operator::{OperatorDevice, OperatorRecord, OperatorState, Role};
-pub use revoked::{RevocableIdRecord, RevokedEntry, RevokedRecord};
+pub use revoked::{OwnRevokedRecord, RevocableIdRecord, RevokedEntry, RevokedRecord};
 pub use schedule::{
     ActiveRecord, DrainingRecord, EpochRecord, EpochsRecord, FeedRecord, LineRecord, PreparedRecord,
 };
@@ -96,9 +99,13 @@ records! {
     OperatorRecord: "operator",
     ApiKeyRecord: "API key",
     GrantRecord: "grant",
+    GrantsRecord: "grants",
+    GroupRecord: "group",
+    UserGroupsRecord: "user's groups",
     LeastVersionRecord: "least version",
     LeasesRecord: "leases",
     RevokedRecord: "revoked ids",
+    OwnRevokedRecord: "own revoked ids",
     SweptRecord: "swept uses",
     crate::audit::Position: "audit mark",
 }
@@ -156,6 +163,8 @@ mod tests {
     fn what_lies_under_nested_names_does_not_meet() {
         assert!(!key::grant("user/a/b", "c").starts_with(&key::grants_of("user/a")));
         assert!(key::grant("user/a", "c").starts_with(&key::grants_of("user/a")));
+        assert!(key::grant("user/a", "c*").starts_with(&key::patterns_of("user/a")));
+        assert!(!key::grant("user/a", "c").starts_with(&key::patterns_of("user/a")));
         let lease = |principal| key::leases(principal, 1, &Hex([1; 8]));
         assert!(!lease("user/a/b").starts_with(&key::leases_of("user/a")));
         assert!(lease("user/a").starts_with(&key::leases_of("user/a")));

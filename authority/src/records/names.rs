@@ -36,6 +36,41 @@ pub struct UserRecord {
     pub created_at: u64,
 }
 
+/// `group/NAME`: users who are granted something together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// The name, without `group/`.
+    pub name: String,
+    /// Counts how often the name was given out. Memberships and grants made for an earlier one are void.
+    pub registration: u32,
+    /// Whether it grants its members anything.
+    pub state: NameState,
+    /// When the name was last given out.
+    pub created_at: u64,
+}
+
+/// `user-groups/USER`: the groups that a user is in. One record, so that how many there are is known when one is added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserGroupsRecord {
+    /// The user's name, without `user/`.
+    pub user: String,
+    /// [`UserRecord::registration`] of the user that it was made for.
+    pub registration: u32,
+    /// By name.
+    pub groups: Vec<MembershipRecord>,
+}
+
+/// A user is in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipRecord {
+    /// The group's name, without `group/`.
+    pub group: String,
+    /// [`GroupRecord::registration`] of it.
+    pub registration: u32,
+    /// Since when.
+    pub added_at: u64,
+}
+
 /// Whether a name is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,6 +15,13 @@ pub struct RevokedRecord {
     pub entries: Vec<RevokedEntry>,
 }
 
+/// `own-revoked/PRINCIPAL`: what somebody revoked of their own, without an operator. It keeps count, so that nobody fills the memory of every agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnRevokedRecord {
+    /// [`RevokedEntry::ends_at`] of each one that is kept.
+    pub ends: Vec<u64>,
+}
+
 /// One id that was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedEntry {

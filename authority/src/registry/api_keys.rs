@@ -31,6 +31,10 @@ pub(crate) struct Proven {
     pub(crate) registration: u32,
     /// Encoded, that every key gets which it fetches.
     pub(crate) caveats: Vec<Vec<u8>>,
+    /// When it ends, Unix seconds; `None` for never.
+    pub(crate) expires_at: Option<u64>,
+    /// The API key that it was made with.
+    pub(crate) parent: Option<Hex<8>>,
     /// The API key's record, and its revision.
     pub(crate) record: (String, Revision),
 }
@@ -58,6 +62,8 @@ impl Registry {
             expires_at: ttl.map(|ttl| act.after(ttl)),
             revoked_at: None,
             caveats,
+            parent: None,
+            children: Vec::new(),
         };
         let key = key::api_key(&record.id);
         let event = act
@@ -72,37 +78,64 @@ impl Registry {
         Ok((record, secret))
     }
 
-    /// Ends an API key.
+    /// Ends an API key, and those that were made with it. How many of these were good.
     pub(crate) async fn revoke_api_key(
         &self,
         act: &Act,
         id: &str,
-    ) -> Result<ApiKeyRecord, Failure> {
-        let found = match id.parse::<Hex<8>>() {
-            Ok(id) => self.get::<ApiKeyRecord>(&key::api_key(&id)).await?,
-            Err(_) => None,
-        };
-        let stored = found.ok_or_else(|| {
+    ) -> Result<(ApiKeyRecord, usize), Failure> {
+        let stored = self.found_api_key(id).await?.ok_or_else(|| {
             Failure::NotFound(format!(
                 "there is no API key `{}`: `cattery user api-key list` shows their ids",
                 shown(id)
             ))
         })?;
-        if stored.record.revoked_at.is_some() {
-            return Ok(stored.record);
+        self.end_api_key(act, stored).await
+    }
+
+    /// One that may be there.
+    pub(super) async fn found_api_key(
+        &self,
+        id: &str,
+    ) -> Result<Option<Stored<ApiKeyRecord>>, Failure> {
+        match id.parse::<Hex<8>>() {
+            Ok(id) => self.get(&key::api_key(&id)).await,
+            Err(_) => Ok(None),
         }
-        let record = ApiKeyRecord {
+    }
+
+    /// In one change, so that nobody is let in by one of them that is left over.
+    pub(super) async fn end_api_key(
+        &self,
+        act: &Act,
+        stored: Stored<ApiKeyRecord>,
+    ) -> Result<(ApiKeyRecord, usize), Failure> {
+        if stored.record.revoked_at.is_some() {
+            return Ok((stored.record, 0));
+        }
+        let ended = |record: &ApiKeyRecord| ApiKeyRecord {
             revoked_at: Some(act.now()),
-            ..stored.record.clone()
+            ..record.clone()
         };
-        let event = act
+        let mut children = self.children(&stored.record).await?;
+        children.retain(|child| child.is_good(act.now()));
+        let record = ended(&stored.record);
+        let mut event = act
             .event(Action::ApiKeyRevoked, format!("user/{}", record.user))
             .field("api_key", record.id.to_string());
-        let transaction = Transaction::new()
+        if !children.is_empty() {
+            let ids: Vec<_> = children.iter().map(|child| child.id.to_string()).collect();
+            event = event.field("children", ids.join(" "));
+        }
+        let mut transaction = Transaction::new()
             .rests_on(&stored)
             .save(&stored.key, &record);
+        // Whatever else becomes of a child by itself is its end.
+        for child in &children {
+            transaction = transaction.save(&key::api_key(&child.id), &ended(child));
+        }
         self.change(act, event, transaction).await?;
-        Ok(record)
+        Ok((record, children.len()))
     }
 
     /// The API keys of a user, or all of them.
@@ -172,6 +205,8 @@ impl Registry {
                 api_key: record.id,
                 registration: record.registration,
                 caveats: record.caveats,
+                expires_at: record.expires_at,
+                parent: record.parent,
                 record: (key, revision),
             }),
             ApiKeyState::Expired => Err(ended("this API key has expired")),
@@ -183,7 +218,7 @@ impl Registry {
 }
 
 impl ApiKeyRecord {
-    fn state(&self, user: Option<&UserRecord>, now: u64) -> ApiKeyState {
+    pub(super) fn state(&self, user: Option<&UserRecord>, now: u64) -> ApiKeyState {
         let its_own = |user: &UserRecord| {
             user.state == NameState::Active && user.registration == self.registration
         };

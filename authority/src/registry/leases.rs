@@ -2,7 +2,7 @@
 
 use super::counts::Counts;
 use super::sweep::LEASE;
-use super::{Registry, Stored};
+use super::{Applying, Registry, Stored};
 use crate::act::Act;
 use crate::failure::Failure;
 use crate::records::{LeasesRecord, key};
@@ -38,10 +38,12 @@ impl Registry {
         )))
     }
 
-    /// Stores what is about to be issued. Only if what the principal proved who they are with, on which the act rests, is as it was.
+    /// Stores what is about to be issued. Only if what the principal proved who they are with, on which the act rests, is as it was, and nothing
+    /// was taken away from anybody since the grants were read.
     pub(crate) async fn note_leases(
         &self,
         act: &Act,
+        applying: &Applying<'_>,
         record: &LeasesRecord,
     ) -> Result<(), Failure> {
         let Some(first) = record.leases.first() else {
@@ -49,7 +51,7 @@ impl Registry {
         };
         let key = key::leases(&record.principal, act.time_ms, &first.id);
         let transaction = Transaction::new().absent(&key).save(&key, record);
-        self.note(act.rest(transaction)).await?;
+        self.note(applying.rest(act.rest(transaction))).await?;
         Ok(())
     }
 
@@ -96,16 +98,21 @@ mod tests {
         let record = |number| LeasesRecord {
             principal: "user/alice".into(),
             proof: "api-key/1".into(),
+            under: None,
             issued_at: NOW,
             leases: vec![Leased {
                 id: Hex([number; 8]),
                 service: "photos".into(),
                 expires_at: NOW + 60,
+                grant: None,
             }],
         };
-        registry.note_leases(&act, &record(1)).await.unwrap();
+        let alice = "user/alice".parse().unwrap();
+        let applying = Applying::to(&registry, &alice, 0).await.unwrap();
+        let note = async |number| registry.note_leases(&act, &applying, &record(number)).await;
+        note(1).await.unwrap();
         put("revoked").await.unwrap();
-        let late = registry.note_leases(&act, &record(2)).await;
+        let late = note(2).await;
         assert!(matches!(late, Err(Failure::Contended)), "{late:?}");
         assert_eq!(registry.leases_of("user/alice").await.unwrap(), [record(1)]);
     }

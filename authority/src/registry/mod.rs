@@ -4,16 +4,21 @@
 
 mod agents;
 mod api_keys;
+mod applying;
 mod cas;
 mod contacts;
 mod counts;
 mod evict;
 mod feed;
 mod grants;
+mod groups;
 mod join_tokens;
 mod leases;
 mod members;
+mod names;
 mod operators;
+mod own_api_keys;
+mod own_revoked;
 mod recover;
 mod revocations;
 mod revoked;
@@ -22,6 +27,7 @@ mod services;
 mod sweep;
 #[cfg(test)]
 mod testkit;
+mod under;
 mod used;
 mod users;
 
@@ -37,15 +43,17 @@ use crate::standing::{Decided, Standing};
 use crate::store::{Entry, Revision, Store, Transaction, list_all};
 
 pub(crate) use agents::{Device, gone};
-pub(crate) use api_keys::{ApiKeyState, Proven};
+pub(crate) use api_keys::{ApiKeyState, Fresh, Proven};
+pub(crate) use applying::Applying;
 pub(crate) use cas::{CaSchedule, Turns};
 pub(crate) use contacts::{Contact, Told};
-pub(crate) use grants::Grantee;
+pub(crate) use grants::Conditions;
 pub(crate) use join_tokens::{Enrolled, Join, Lifetimes};
 pub(crate) use members::register;
 pub(crate) use recover::Recovery;
 pub(crate) use revoked::{MOST_REVOKED, Revocation, Revoking};
 pub(crate) use schedule::{Limits, Of, Outcome, Schedule, Wanted};
+pub(crate) use under::Under;
 pub(crate) use used::{Spent, Used};
 
 /// How often a change is decided anew when others change the same thing, before the caller is told to. Of two authorities that change what

@@ -36,8 +36,10 @@ pub(crate) struct Revoking<'a> {
     pub(crate) timing: &'a Timing,
     /// Somebody waits until agents have it.
     pub(crate) wait: bool,
-    /// What the leases were issued for: `api-key/ID`.
-    pub(crate) proof: Option<&'a str>,
+    /// What the leases were issued on, where that is why: a name for the audit log, `proof` say, and what it is.
+    pub(crate) because: Option<(&'a str, &'a str)>,
+    /// Whose they are, where nobody but they themselves asks for it: counted.
+    pub(crate) own: Option<&'a Principal>,
 }
 
 impl Registry {
@@ -61,10 +63,17 @@ impl Registry {
             changed: feed.next(),
             entries: entries.collect(),
         };
-        let event = self.record_ids(act, &record, how.proof).await?;
         let key = key::revoked(record.changed);
+        let counted = match how.own {
+            Some(principal) => {
+                self.count_own(principal, &record.entries, act.now())
+                    .await?
+            }
+            None => Transaction::new(),
+        };
+        let event = self.record_ids(act, &record, how.because).await?;
         let transaction = feed
-            .raise_and_await(Transaction::new(), how.wait)
+            .raise_and_await(counted, how.wait)
             .absent(&key)
             .save(&key, &record);
         self.change(act, event, transaction).await?;
@@ -119,7 +128,7 @@ impl Registry {
         &self,
         act: &Act,
         record: &RevokedRecord,
-        proof: Option<&str>,
+        because: Option<(&str, &str)>,
     ) -> Result<Event, Failure> {
         let subject = subject(record);
         let count = record.entries.len().to_string();
@@ -129,8 +138,8 @@ impl Registry {
                 .field("ids", shown(entries))
                 .field("count", count.as_str())
                 .field("sequence", record.changed.to_string());
-            match proof {
-                Some(proof) => event.field("proof", proof),
+            match because {
+                Some((name, what)) => event.field(name, what),
                 None => event,
             }
         };

@@ -6,8 +6,8 @@ use super::Registry;
 use super::revocations::TOLD_FOR;
 use crate::failure::Failure;
 use crate::records::{
-    AgentRecord, ApiKeyRecord, ContactRecord, JoinTokenRecord, LeasesRecord, LeastVersionRecord,
-    Record, RevokedRecord, key,
+    AgentRecord, ApiKeyRecord, ContactRecord, GrantRecord, JoinTokenRecord, LeasesRecord,
+    LeastVersionRecord, OwnRevokedRecord, Record, RevokedRecord, UserGroupsRecord, key,
 };
 use crate::store::{MAX_OPERATIONS, MAX_PAGE, Transaction};
 
@@ -58,8 +58,17 @@ impl Registry {
         let leases = self.sweep_each(key::LEASES, |leases: &LeasesRecord| {
             past(leases.ends_at(), LEASE)
         });
+        // What is said of a name before it was given out anew, or went out of use, means nothing for ever.
+        let names = self.names().await?;
+        let grants = self.sweep_each(key::GRANTS, |grant: &GrantRecord| names.is_void(grant));
+        let memberships = self.sweep_each(key::USER_GROUPS, |user: &UserGroupsRecord| {
+            names.are_void(user)
+        });
         let revoked = self.sweep_each(key::REVOKED, |revoked: &RevokedRecord| {
             past(revoked.ends_at(), LEASE)
+        });
+        let own_revoked = self.sweep_each(key::OWN_REVOKED, |own: &OwnRevokedRecord| {
+            past(own.ends.iter().copied().max().unwrap_or(0), LEASE)
         });
         Ok(tokens.await?
             + api_keys.await?
@@ -67,7 +76,10 @@ impl Registry {
             + least.await?
             + contacts.await?
             + leases.await?
-            + revoked.await?)
+            + revoked.await?
+            + own_revoked.await?
+            + grants.await?
+            + memberships.await?)
     }
 
     async fn sweep_each<R: Record>(

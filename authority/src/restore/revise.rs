@@ -8,7 +8,8 @@ use super::since::{Raised, Seen, Taken};
 use crate::backup::Item;
 use crate::records::{
     AgentRecord, ApiKeyRecord, CasRecord, ClusterRecord, DeviceState, EpochRecord, GrantRecord,
-    NameState, OperatorRecord, OperatorState, Record, ServiceRecord, UserRecord, key,
+    GroupRecord, MembershipRecord, NameState, OperatorRecord, OperatorState, Record, ServiceRecord,
+    UserGroupsRecord, UserRecord, key,
 };
 
 /// Where the feed of an incarnation begins: all that agents hear of is as of there.
@@ -82,6 +83,8 @@ impl Revising {
             Some("epoch") => self.epoch(Record::decode(key, value)?).encode(),
             Some("service") => self.service(Record::decode(key, value)?)?.encode(),
             Some("user") => self.user(Record::decode(key, value)?).encode(),
+            Some("group") => self.group(Record::decode(key, value)?).encode(),
+            Some("user-groups") => self.user_groups(Record::decode(key, value)?).encode(),
             Some("api-key") => self.api_key(Record::decode(key, value)?).encode(),
             Some("operator") => self.operator(Record::decode(key, value)?).encode(),
             Some("agent") => self.agent(Record::decode(key, value)?).encode(),
@@ -104,6 +107,8 @@ impl Revising {
             + taken.services.len()
             + taken.api_keys.len()
             + taken.grants.len()
+            + taken.groups.len()
+            + taken.members.len()
             + taken.operators.len()
             + taken.agents.len()
             + taken.cas.len()
@@ -199,6 +204,34 @@ impl Revising {
             service,
             Some(("principal", grant.principal)),
         );
+    }
+
+    fn group(&mut self, mut group: GroupRecord) -> GroupRecord {
+        if self.taken.groups.remove(&group.name) {
+            group.state = NameState::Disabled;
+            self.repeat("group_removed", format!("group/{}", group.name), None);
+        }
+        group
+    }
+
+    fn user_groups(&mut self, mut user: UserGroupsRecord) -> UserGroupsRecord {
+        let name = user.user.clone();
+        let (gone, left) = user.groups.into_iter().partition(|one| {
+            self.taken
+                .members
+                .remove(&(name.clone(), one.group.clone()))
+        });
+        user.groups = left;
+        let gone: Vec<MembershipRecord> = gone;
+        for one in gone {
+            let member = Some(("member", format!("user/{name}")));
+            self.repeat(
+                "group_member_removed",
+                format!("group/{}", one.group),
+                member,
+            );
+        }
+        user
     }
 
     fn operator(&mut self, mut operator: OperatorRecord) -> OperatorRecord {

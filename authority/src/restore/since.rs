@@ -32,6 +32,10 @@ pub(super) struct Taken {
     /// Places of their records.
     pub(super) grants: BTreeSet<String>,
     /// Names.
+    pub(super) groups: BTreeSet<String>,
+    /// Names of users, and of the groups that they were taken out of.
+    pub(super) members: BTreeSet<(String, String)>,
+    /// Names.
     pub(super) operators: BTreeSet<String>,
     /// Ids.
     pub(super) agents: BTreeSet<String>,
@@ -177,7 +181,10 @@ fn takes(action: &str) -> bool {
         "user_disabled"
             | "user_revoked"
             | "api_key_revoked"
+            | "grant_changed"
             | "grant_removed"
+            | "group_removed"
+            | "group_member_removed"
             | "operator_revoked"
             | "agent_evicted"
             | "service_disabled"
@@ -195,6 +202,8 @@ fn gives(action: &str) -> bool {
             | "user_added"
             | "api_key_created"
             | "grant_added"
+            | "group_added"
+            | "group_member_added"
             | "ca_prepared"
             | "ca_activated"
     )
@@ -231,9 +240,20 @@ impl Taken {
             }
             ("api_key_revoked", _) => {
                 self.api_keys.insert(field("api_key").to_owned());
+                let children = field("children").split_whitespace();
+                self.api_keys.extend(children.map(str::to_owned));
             }
-            ("grant_removed", Some(("service", name))) => {
+            // What it was changed to is as little known as whether that is less: whoever restores grants it anew.
+            ("grant_changed" | "grant_removed", Some(("service", name))) => {
                 self.grants.insert(key::grant(field("principal"), name));
+            }
+            ("group_removed", Some(("group", name))) => {
+                self.groups.insert(name.to_owned());
+            }
+            ("group_member_removed", Some(("group", name))) => {
+                let member = field("member");
+                let user = member.strip_prefix("user/").unwrap_or(member);
+                self.members.insert((user.to_owned(), name.to_owned()));
             }
             ("operator_revoked", Some(("operator", name))) => {
                 self.operators.insert(name.to_owned());

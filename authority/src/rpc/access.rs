@@ -13,13 +13,15 @@ pub(crate) enum Access {
     Agent,
     /// A user with an API key, or a service with its agent's certificate.
     Client,
+    /// A user with an API key.
+    User,
     /// An operator with at least this role.
     Role(Role),
 }
 
 /// The rule for a gRPC path, `/package.Service/Method`; `None` where there is no such method.
 pub(crate) fn access(path: &str) -> Option<Access> {
-    use Access::{Agent, Anyone, Client, Device};
+    use Access::{Agent, Anyone, Client, Device, User};
     const AUDITOR: Access = Access::Role(Role::Auditor);
     const OPERATOR: Access = Access::Role(Role::Operator);
     const ADMIN: Access = Access::Role(Role::Admin);
@@ -33,6 +35,10 @@ pub(crate) fn access(path: &str) -> Option<Access> {
         ("cattery.v1.ServiceKeys", "FollowServiceKeys") => Agent,
         ("cattery.v1.ServiceKeys", "SpendSingleUse") => Agent,
         ("cattery.v1.UserKeys", "IssueUserKeys") => Client,
+        ("cattery.v1.UserKeys", "CreateOwnApiKey") => User,
+        ("cattery.v1.UserKeys", "ListOwnApiKeys") => User,
+        ("cattery.v1.UserKeys", "RevokeOwnApiKey") => User,
+        ("cattery.v1.UserKeys", "RevokeOwn") => User,
 
         ("cattery.v1.Admin", method) => match method {
             "AddOperator" => ADMIN,
@@ -57,7 +63,15 @@ pub(crate) fn access(path: &str) -> Option<Access> {
             "ListLeases" => AUDITOR,
             "AddGrant" => OPERATOR,
             "ListGrants" => AUDITOR,
+            "SetGrant" => OPERATOR,
             "RemoveGrant" => OPERATOR,
+            "ExplainGrant" => AUDITOR,
+            "AddGroup" => OPERATOR,
+            "ListGroups" => AUDITOR,
+            "GetGroup" => AUDITOR,
+            "RemoveGroup" => OPERATOR,
+            "AddGroupMember" => OPERATOR,
+            "RemoveGroupMember" => OPERATOR,
             "GetKeySchedule" => AUDITOR,
             "ChangeKeySchedule" => OPERATOR,
             "GetCas" => AUDITOR,
@@ -110,7 +124,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert_eq!(seen, 36);
+        assert_eq!(seen, 48);
     }
 
     #[test]

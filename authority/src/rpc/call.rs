@@ -174,7 +174,7 @@ impl Arrived {
         match Caller::admit(registry, self.access, certificate, headers, act.now()).await {
             Ok(caller) => {
                 act.actor = caller.actor();
-                if let Access::Role(_) | Access::Client = self.access {
+                if let Access::Role(_) | Access::Client | Access::User = self.access {
                     act.rests_on = caller.record().cloned();
                 }
                 Ok(Call {

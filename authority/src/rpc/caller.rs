@@ -46,6 +46,14 @@ impl Caller {
         }
     }
 
+    /// The user that an API key proved.
+    pub(crate) fn user(&self) -> Result<&Proven, Failure> {
+        match self {
+            Self::User(proven) => Ok(proven),
+            _ => Err(Failure::Broken("a user's call by somebody else")),
+        }
+    }
+
     /// The record that says who it is, and its revision.
     pub(crate) fn record(&self) -> Option<&(String, Revision)> {
         match self {
@@ -65,9 +73,10 @@ impl Caller {
     ) -> Result<Self, Failure> {
         match access {
             Access::Anyone => Ok(Self::Anyone),
-            Access::Client if headers.contains_key(AUTHORIZATION) => {
+            Access::Client | Access::User if headers.contains_key(AUTHORIZATION) => {
                 by_api_key(registry, headers, now).await.map(Self::User)
             }
+            Access::User => Err(nobody(access)),
             Access::Device | Access::Agent | Access::Client | Access::Role(_) => {
                 let certificate = certificate.ok_or_else(|| nobody(access))?;
                 certificate.check(now)?;
@@ -111,6 +120,7 @@ pub(crate) fn is_somebody(
     let shown = match access {
         Access::Anyone => true,
         Access::Client => certificate.is_some() || headers.contains_key(AUTHORIZATION),
+        Access::User => headers.contains_key(AUTHORIZATION),
         Access::Device | Access::Agent | Access::Role(_) => certificate.is_some(),
     };
     shown.then_some(()).ok_or_else(|| nobody(access))
@@ -169,6 +179,7 @@ fn nobody(access: Access) -> Failure {
             Access::Client => {
                 "this takes an API key or a service's client certificate: `cattery login` first"
             }
+            Access::User => "this takes an API key: `cattery login` with one first",
             Access::Agent => {
                 "this takes the client certificate that an agent gets with a join token"
             }

@@ -48,7 +48,9 @@ impl Turns {
         headers: &HeaderMap,
     ) -> Option<OwnedSemaphorePermit> {
         let queue = match (access, certificate) {
-            (Access::Client, _) if headers.contains_key(AUTHORIZATION) => &self.bearers,
+            (Access::Client | Access::User, _) if headers.contains_key(AUTHORIZATION) => {
+                &self.bearers
+            }
             (_, Some(_)) => &self.devices,
             (_, None) => &self.strangers,
         };

@@ -1,3 +1,6 @@
+mod own_api_keys;
+mod own_revocations;
+
 use std::collections::HashSet;
 
 use cattery_core::epoch::may_issue;
@@ -16,12 +19,14 @@ use crate::act::{Act, now_ms, random};
 use crate::audit::{Action, Audit, Event};
 use crate::cluster::{Authority, Shared};
 use crate::failure::{Failure, shown};
-use crate::records::{GrantRecord, Hex, Leased, LeasesRecord};
-use crate::registry::Grantee;
+use crate::records::{GrantRecord, Hex, LeaseGrant, Leased, LeasesRecord, ServiceRecord};
+use crate::registry::Applying;
 use crate::store::BootTime;
 
 /// Most services in one call: what bounds its time.
 const MAX_SERVICES: usize = 256;
+/// How often a call begins anew because something was taken away from somebody meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// `cattery.v1.UserKeys`.
 pub(super) struct UserKeysService(pub(super) Shared);
@@ -34,6 +39,43 @@ impl UserKeys for UserKeysService {
     ) -> Result<Response<v1::IssueUserKeysResponse>, Status> {
         serve(request, |call, request| issue(&self.0, call, request)).await
     }
+
+    async fn create_own_api_key(
+        &self,
+        request: Request<v1::CreateOwnApiKeyRequest>,
+    ) -> Result<Response<v1::CreateOwnApiKeyResponse>, Status> {
+        serve(request, |call, request| {
+            own_api_keys::create(&self.0, call, request)
+        })
+        .await
+    }
+
+    async fn list_own_api_keys(
+        &self,
+        request: Request<v1::ListOwnApiKeysRequest>,
+    ) -> Result<Response<v1::ListOwnApiKeysResponse>, Status> {
+        serve(request, |call, _| own_api_keys::list(&self.0, call)).await
+    }
+
+    async fn revoke_own_api_key(
+        &self,
+        request: Request<v1::RevokeOwnApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeOwnApiKeyResponse>, Status> {
+        serve(request, |call, request| {
+            own_api_keys::revoke(&self.0, call, request)
+        })
+        .await
+    }
+
+    async fn revoke_own(
+        &self,
+        request: Request<v1::RevokeOwnRequest>,
+    ) -> Result<Response<v1::RevokeOwnResponse>, Status> {
+        serve(request, |call, request| {
+            own_revocations::revoke(&self.0, call, request)
+        })
+        .await
+    }
 }
 
 async fn issue(
@@ -41,116 +83,65 @@ async fn issue(
     call: Call,
     request: v1::IssueUserKeysRequest,
 ) -> Result<v1::IssueUserKeysResponse, Failure> {
-    let registry = &authority.registry;
-    authority.bulletin.check()?;
-    // All that the keys rest on is read after this moment.
-    let asked = BootTime::now();
-    let (principal, proof, narrowed) = match &*call.caller {
+    let (principal, proof, under, narrowed, last) = match &*call.caller {
         Caller::User(proven) => (
             Principal::user(&proven.user),
             format!("api-key/{}", proven.api_key),
+            proven.parent.map(|parent| format!("api-key/{parent}")),
             proven.caveats.as_slice(),
+            proven.expires_at,
         ),
         Caller::Agent {
             service, device, ..
         } => (
             Principal::service(service),
             format!("agent/{}", device.id),
+            None,
             &[][..],
+            None,
         ),
         Caller::Anyone | Caller::Operator { .. } => {
             return Err(Failure::Broken("user keys for someone who is no client"));
         }
     };
-    let grantee = registry.grantee(&principal).await?;
-    if let Caller::User(proven) = &*call.caller
-        && proven.registration != grantee.registration()
-    {
-        return Err(Failure::Contended);
-    }
-    let epochs = registry.live_epochs().await?.record;
-    let line = epochs.line.to_line()?;
-    let mut lease = Lease {
-        authority,
-        act: &call.act,
-        epoch: line.active().number,
-        greatest: epochs
-            .greatest_lease
-            .min(authority.config.max_lease.as_secs()),
-        principal: &principal,
-        version: grantee.version(),
-        proof: &proof,
-        narrowed,
-        wanted: request.lease_seconds,
-        receiver: &request.receiver_public_key,
-        events: Vec::new(),
-        leases: Vec::new(),
-    };
-    let mut keys = Vec::new();
-    let all = request.services.is_empty();
-    for (service, grant) in granted(authority, &principal, &grantee, request.services).await? {
-        let result = match grant {
-            Some(grant) => lease.issue(&grant).await?,
-            None => Issue::Refusal(v1::KeyRefusal::NotGranted.into()),
-        };
-        if all && matches!(result, Issue::Refusal(_)) {
-            // Of a service that is not there any more: nobody asked for it.
-            continue;
+    check(&request.services)?;
+    let mut attempts = 1;
+    loop {
+        authority.bulletin.check()?;
+        // All that the keys rest on is read after this moment.
+        let asked = BootTime::now();
+        let client = authority.registry.client(&principal).await?;
+        if let Caller::User(proven) = &*call.caller
+            && proven.registration != client.registration()
+        {
+            return Err(Failure::Contended);
         }
-        keys.push(v1::IssuedKey {
-            service,
-            result: Some(result),
-        });
+        let mut applying =
+            Applying::to(&authority.registry, &principal, client.registration()).await?;
+        let lease = Lease {
+            authority,
+            act: &call.act,
+            principal: &principal,
+            version: client.version(),
+            proof: &proof,
+            under: under.as_deref(),
+            narrowed,
+            last,
+            request: &request,
+            asked,
+        };
+        match lease.issue_all(&mut applying).await {
+            // An operator took something away from somebody meanwhile, most likely from somebody else.
+            Err(Failure::Contended) if attempts < ATTEMPTS && applying.is_outdated().await? => {
+                attempts += 1;
+            }
+            other => return other,
+        }
     }
-    let leases = LeasesRecord {
-        principal: principal.as_str().to_owned(),
-        proof: proof.clone(),
-        issued_at: call.act.now(),
-        leases: lease.leases,
-    };
-    registry.take_leases(
-        &proof,
-        leases.leases.len(),
-        leases.ends_at(),
-        call.act.now(),
-    )?;
-    tokio::try_join!(
-        record(registry.audit(), lease.events),
-        registry.note_leases(&call.act, &leases),
-    )?;
-    // A process that was frozen meanwhile may issue from an epoch that drains by now.
-    let ago = asked.elapsed().as_secs().saturating_add(1);
-    may_issue(&line, ago, authority.timing()).map_err(|_| Failure::Unconfirmed)?;
-    Ok(v1::IssueUserKeysResponse {
-        cluster: Some(authority.describe_now()?),
-        principal: principal.as_str().to_owned(),
-        keys,
-        server_time_ms: now_ms(),
-    })
 }
 
-/// The services asked for, each with its grant where there is one.
-async fn granted(
-    authority: &Authority,
-    principal: &Principal,
-    grantee: &Grantee,
-    services: Vec<String>,
-) -> Result<Vec<(String, Option<GrantRecord>)>, Failure> {
-    let registry = &authority.registry;
-    if services.is_empty() {
-        let all = registry
-            .grants_of(principal, grantee.registration())
-            .await?;
-        if all.len() > MAX_SERVICES {
-            return Err(Failure::Invalid(format!(
-                "`{principal}` has more grants than the {MAX_SERVICES} keys of one call: name the services"
-            )));
-        }
-        return Ok(all
-            .into_iter()
-            .map(|grant| (grant.service.clone(), Some(grant)))
-            .collect());
-    }
+/// The services asked for can be served in one call.
+fn check(services: &[String]) -> Result<(), Failure> {
     if services.len() > MAX_SERVICES {
         return Err(Failure::Invalid(format!(
             "{} services are more than the {MAX_SERVICES} of one call",
@@ -164,62 +155,142 @@ async fn granted(
             shown(twice)
         )));
     }
-    let mut found = Vec::with_capacity(services.len());
     for name in services {
-        let parsed = name.parse::<ServiceName>();
-        let parsed = parsed.map_err(|error| Failure::name("service name", &name, error))?;
-        let grant = registry
-            .grant(principal, grantee.registration(), parsed.as_str())
-            .await?;
-        found.push((name, grant));
+        name.parse::<ServiceName>()
+            .map_err(|error| Failure::name("service name", name, error))?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// What the keys of one call have in common.
 struct Lease<'a> {
     authority: &'a Authority,
     act: &'a Act,
-    epoch: u32,
-    /// Seconds. No rotation waits for a longer one.
-    greatest: u64,
     principal: &'a Principal,
     version: u32,
     proof: &'a str,
+    /// What hangs on: the parent of the API key.
+    under: Option<&'a str>,
     /// Caveats of what the principal proved that with.
     narrowed: &'a [Vec<u8>],
-    wanted: u64,
-    receiver: &'a [u8],
+    /// When that ends, Unix seconds: no lease goes on without it.
+    last: Option<u64>,
+    request: &'a v1::IssueUserKeysRequest,
+    /// Before anything of it was read.
+    asked: BootTime,
+}
+
+/// What they come of, and what they leave behind.
+struct Issuing {
+    epoch: u32,
+    /// Seconds. No rotation waits for a longer one.
+    greatest: u64,
     events: Vec<Event>,
     leases: Vec<Leased>,
 }
 
 impl Lease<'_> {
-    /// One key, sealed. It must not leave before its event is in the audit log and its lease in the store.
-    async fn issue(&mut self, grant: &GrantRecord) -> Result<Issue, Failure> {
-        let Authority {
-            registry,
-            root_keys,
-            ..
-        } = self.authority;
-        let service = match registry.service(&grant.service).await {
-            Ok(stored) if stored.record.registration == grant.service_registration => stored.record,
-            Ok(_) | Err(Failure::NotFound(_)) => {
-                return Ok(Issue::Refusal(v1::KeyRefusal::NotGranted.into()));
-            }
-            Err(failure) => return Err(failure),
+    /// All keys that the call asks for.
+    async fn issue_all(
+        &self,
+        applying: &mut Applying<'_>,
+    ) -> Result<v1::IssueUserKeysResponse, Failure> {
+        let authority = self.authority;
+        let registry = &authority.registry;
+        let epochs = registry.live_epochs().await?.record;
+        let line = epochs.line.to_line()?;
+        let mut issuing = Issuing {
+            epoch: line.active().number,
+            greatest: epochs
+                .greatest_lease
+                .min(authority.config.max_lease.as_secs()),
+            events: Vec::new(),
+            leases: Vec::new(),
         };
+        let mut keys = Vec::new();
+        let all = self.request.services.is_empty();
+        for name in self.services(applying).await? {
+            let service = match registry.service(&name).await {
+                Ok(stored) => Some(stored.record),
+                Err(Failure::NotFound(_)) => None,
+                Err(failure) => return Err(failure),
+            };
+            let grant = match &service {
+                Some(service) => applying.under(service).await?,
+                None => None,
+            };
+            let result = match service.zip(grant) {
+                Some((service, grant)) => self.issue(&mut issuing, &service, &grant).await?,
+                // Of a service that went away just now, or that groups are tied for: nobody asked for it.
+                None if all => continue,
+                None => Issue::Refusal(v1::KeyRefusal::NotGranted.into()),
+            };
+            keys.push(v1::IssuedKey {
+                service: name,
+                result: Some(result),
+            });
+        }
+        let leases = LeasesRecord {
+            principal: self.principal.as_str().to_owned(),
+            proof: self.proof.to_owned(),
+            under: self.under.map(str::to_owned),
+            issued_at: self.act.now(),
+            leases: issuing.leases,
+        };
+        registry.take_leases(
+            self.proof,
+            leases.leases.len(),
+            leases.ends_at(),
+            self.act.now(),
+        )?;
+        tokio::try_join!(
+            record(registry.audit(), issuing.events),
+            registry.note_leases(self.act, applying, &leases),
+        )?;
+        // A process that was frozen meanwhile may issue from an epoch that drains by now.
+        let ago = self.asked.elapsed().as_secs().saturating_add(1);
+        may_issue(&line, ago, authority.timing()).map_err(|_| Failure::Unconfirmed)?;
+        Ok(v1::IssueUserKeysResponse {
+            cluster: Some(authority.describe_now()?),
+            principal: self.principal.as_str().to_owned(),
+            keys,
+            server_time_ms: now_ms(),
+        })
+    }
+
+    /// The services asked for, or all that are granted.
+    async fn services(&self, applying: &mut Applying<'_>) -> Result<Vec<String>, Failure> {
+        if !self.request.services.is_empty() {
+            return Ok(self.request.services.clone());
+        }
+        let all = applying.services(MAX_SERVICES).await?;
+        if all.len() > MAX_SERVICES {
+            return Err(Failure::Invalid(format!(
+                "`{}` has grants for more services than the {MAX_SERVICES} keys of one call: name the services",
+                self.principal
+            )));
+        }
+        Ok(all)
+    }
+
+    /// One key, sealed. It must not leave before its event is in the audit log and its lease in the store.
+    async fn issue(
+        &self,
+        issuing: &mut Issuing,
+        service: &ServiceRecord,
+        grant: &GrantRecord,
+    ) -> Result<Issue, Failure> {
         let name: ServiceName = service
             .name
             .parse()
             .map_err(|_| Failure::Broken("a stored service name is none"))?;
         let id = KeyId {
-            epoch: self.epoch,
+            epoch: issuing.epoch,
             service: name.as_str(),
             generation: service.keys.active.number,
             principal: self.principal.as_str(),
             version: self.version,
-            expires_at: self.expires_at(grant),
+            expires_at: self.expires_at(issuing.greatest, grant),
             lease_id: random()?,
         };
         let caveats: Vec<Caveat<'_>> = grant
@@ -237,40 +308,57 @@ impl Lease<'_> {
                 self.narrowed.len()
             )));
         }
-        let service_key = root_keys
+        let service_key = self
+            .authority
+            .root_keys
             .service_key(id.epoch, &name, id.generation)
             .await?;
         let key = UserKey::issue(&service_key, &id, &caveats)?;
-        let sealed = seal(self.receiver, INFO_USER_KEY, &key.to_bytes())?;
-        self.events.push(self.event(&id));
-        self.leases.push(Leased {
+        let sealed = seal(
+            &self.request.receiver_public_key,
+            INFO_USER_KEY,
+            &key.to_bytes(),
+        )?;
+        let is_own = grant.principal == id.principal && grant.service == id.service;
+        let under = (!is_own).then(|| LeaseGrant {
+            principal: grant.principal.clone(),
+            service: grant.service.clone(),
+        });
+        issuing.events.push(self.event(&id, under.as_ref()));
+        issuing.leases.push(Leased {
             id: Hex(id.lease_id),
             service: service.name.clone(),
             expires_at: id.expires_at,
+            grant: under,
         });
         Ok(Issue::SealedUserKey(sealed))
     }
 
-    /// The least of what is wanted, granted and allowed. An active epoch has no end of its own, so it sets no limit.
-    fn expires_at(&self, grant: &GrantRecord) -> u64 {
-        let most = self.greatest;
+    /// The least of what is wanted, granted and allowed, and no later than the API key. An active epoch has no end of its own, so it sets no limit.
+    fn expires_at(&self, most: u64, grant: &GrantRecord) -> u64 {
         let granted = grant.max_lease_seconds.unwrap_or(most).min(most);
-        let lease = match self.wanted {
+        let lease = match self.request.lease_seconds {
             0 => granted,
             wanted => granted.min(wanted),
         };
-        self.act.now().saturating_add(lease)
+        let end = self.act.now().saturating_add(lease);
+        self.last.map_or(end, |last| end.min(last))
     }
 
-    fn event(&self, id: &KeyId<'_>) -> Event {
-        self.act
+    fn event(&self, id: &KeyId<'_>, under: Option<&LeaseGrant>) -> Event {
+        let event = self
+            .act
             .event(Action::UserKeysIssued, format!("service/{}", id.service))
             .field("lease", Hex(id.lease_id).to_string())
             .field("epoch", id.epoch.to_string())
             .field("generation", id.generation.to_string())
             .field("version", id.version.to_string())
             .field("expires_at", id.expires_at.to_string())
-            .field("proof", self.proof)
+            .field("proof", self.proof);
+        match under {
+            Some(grant) => event.field("under", format!("{} {}", grant.principal, grant.service)),
+            None => event,
+        }
     }
 }
 

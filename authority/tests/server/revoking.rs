@@ -48,11 +48,11 @@ fn fingerprint(key: &RevocationKey, revocation: &Revocation) -> Fingerprint {
     key.fingerprint(&revocation.principal, &id)
 }
 
-fn key(news: &ServiceNews) -> RevocationKey {
+pub(crate) fn key(news: &ServiceNews) -> RevocationKey {
     RevocationKey::from_bytes(news.revocation_key[..].try_into().unwrap())
 }
 
-fn ids(news: &ServiceNews) -> Vec<Fingerprint> {
+pub(crate) fn ids(news: &ServiceNews) -> Vec<Fingerprint> {
     let ids = news.revoked_ids.iter();
     ids.map(|id| Fingerprint(id.fingerprint[..].try_into().unwrap()))
         .collect()
@@ -72,7 +72,7 @@ async fn with_alice() -> Cluster {
 }
 
 /// An agent that holds everything, and what it was told first.
-async fn follower(
+pub(crate) async fn follower(
     cluster: &Cluster,
     client: &cattery_sdk::tls::Identity,
 ) -> (Follower, ServiceNews) {

@@ -14,7 +14,11 @@ use super::{
     source::Source,
     state::State,
 };
-use crate::{connect::ConnectorError, tls::Identity};
+use crate::{
+    connect::ConnectorError,
+    narrowing::{HandOutError, HandedOut, Narrowing},
+    tls::Identity,
+};
 
 /// What to get keys for.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +123,20 @@ impl Client {
     /// [`MintError`].
     pub fn mint(&self, service: &str, options: &MintOptions) -> Result<Token, MintError> {
         self.mint_with(service, options, None)
+    }
+
+    /// A narrower key for `service`, for somebody else: it ends with the key that is held now, and nobody renews it. Touches no network.
+    ///
+    /// # Errors
+    /// [`HandOutError`].
+    pub fn hand_out(
+        &self,
+        service: &str,
+        narrowing: &Narrowing,
+    ) -> Result<HandedOut, HandOutError> {
+        let now = unix_now().ok_or(MintError::Clock)?;
+        let snapshot = self.inner.state.snapshot();
+        snapshot.hand_out_at(service, narrowing, now)
     }
 
     /// Who the tokens speak for: `user/NAME` or `service/NAME`.

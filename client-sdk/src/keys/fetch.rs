@@ -20,6 +20,24 @@ pub enum Auth<'a> {
     Certificate,
 }
 
+impl Auth<'_> {
+    /// A call that carries the proof, for the connection's side of it see [`Connector`](crate::connect::Connector).
+    ///
+    /// # Errors
+    /// Never for an API key that was parsed: its text is base64url.
+    pub fn request<T>(self, message: T) -> Result<tonic::Request<T>, FetchError> {
+        let mut request = tonic::Request::new(message);
+        if let Auth::ApiKey(key) = self {
+            let value = Zeroizing::new(format!("Bearer {}", *key.to_text()));
+            let mut value = AsciiMetadataValue::try_from(value.as_str())
+                .map_err(|_| FetchError::Answer("the API key is not text"))?;
+            value.set_sensitive(true);
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
+}
+
 /// What an authority issued.
 pub struct IssuedKeys {
     /// Who the keys speak for: `user/NAME` or `service/NAME`.
@@ -81,18 +99,11 @@ pub async fn fetch_user_keys(
     lease_seconds: u64,
 ) -> Result<IssuedKeys, FetchError> {
     let receiver = ReceiverKey::generate()?;
-    let mut request = tonic::Request::new(IssueUserKeysRequest {
+    let request = auth.request(IssueUserKeysRequest {
         services: services.to_vec(),
         receiver_public_key: receiver.public_key(),
         lease_seconds,
-    });
-    if let Auth::ApiKey(key) = auth {
-        let value = Zeroizing::new(format!("Bearer {}", *key.to_text()));
-        let mut value = AsciiMetadataValue::try_from(value.as_str())
-            .map_err(|_| FetchError::Answer("the API key is not text"))?;
-        value.set_sensitive(true);
-        request.metadata_mut().insert("authorization", value);
-    }
+    })?;
     let answer = UserKeysClient::new(channel)
         .issue_user_keys(request)
         .await?

@@ -2,11 +2,12 @@
 
 use std::{fmt, ops::Deref, time::Duration};
 
-use cattery_core::{AttenuateError, Caveat, TokenSpec, UserKey, attenuate_token};
+use cattery_core::{AttenuateError, Caveat, CaveatKind, TokenSpec, UserKey, attenuate_token};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::snapshot::{Held, Snapshot};
+use crate::narrowing::{HandOutError, HandedOut, Narrowing, NarrowingError};
 
 /// How long a token is good for unless said otherwise: one call, and a slow network.
 const DEFAULT_TTL: Duration = Duration::from_secs(60);
@@ -128,6 +129,20 @@ pub enum MintError {
 }
 
 impl MintOptions {
+    /// The same, and under these conditions too. A single use is one for each token; an id to revoke by is the same for all of them.
+    ///
+    /// # Errors
+    /// No request would meet one of the conditions.
+    pub fn narrowed_by(mut self, narrowing: &Narrowing) -> Result<Self, NarrowingError> {
+        let narrowed = narrowing.build()?;
+        let others = narrowed.caveats.into_iter();
+        let others =
+            others.filter(|caveat| !(narrowing.once && caveat.kind() == CaveatKind::SingleUse));
+        self.caveats.extend(others);
+        self.single_use |= narrowing.once;
+        Ok(self)
+    }
+
     /// All caveats of one token. A single use comes first: what a verifier remembers is the tag behind it.
     fn caveats(&self, extra: Option<Caveat<'static>>) -> impl Iterator<Item = Caveat<'static>> {
         let once = self.single_use.then(|| Caveat::SingleUse {
@@ -148,18 +163,12 @@ impl Snapshot {
         extra: Option<Caveat<'static>>,
         now: u64,
     ) -> Result<Token, MintError> {
-        let brought = &self.brought;
-        let now = now.saturating_add_signed(brought.offset);
-        let Some(held) = brought.held.get(service) else {
-            return Err(self.why_not(service));
-        };
+        let now = now.saturating_add_signed(self.brought.offset);
+        let held = self.held_at(service, now)?;
         let end = held.ends();
-        if end <= now {
-            return Err(self.expired(service));
-        }
         let not_after = now.saturating_add(options.ttl.as_secs().max(1)).min(end);
         let caveats = options.caveats(extra);
-        let text = match &**held {
+        let text = match held {
             Held::Key(key) => mint_with(key, options, caveats, now, not_after)?,
             Held::Token { text, .. } => {
                 if !options.claims.is_empty() || !options.claims_type.is_empty() {
@@ -169,7 +178,7 @@ impl Snapshot {
                     not_before: 0,
                     not_after,
                 });
-                narrow(text, caveats.chain(until))?
+                narrow_token(text, caveats.chain(until))?
             }
         };
         Ok(Token {
@@ -185,6 +194,32 @@ impl Snapshot {
             service: service.to_owned(),
             why: why.unwrap_or_else(|| "is the clock of this computer right?".to_owned()),
         }
+    }
+
+    /// A narrower key for `service` at `now` (Unix seconds, by this computer's clock).
+    pub(crate) fn hand_out_at(
+        &self,
+        service: &str,
+        narrowing: &Narrowing,
+        now: u64,
+    ) -> Result<HandedOut, HandOutError> {
+        let offset = self.brought.offset;
+        match self.held_at(service, now.saturating_add_signed(offset))? {
+            Held::Key(key) => narrowing.narrow_key_by(key, offset),
+            Held::Token { .. } => Err(HandOutError::ThroughAgent),
+        }
+    }
+
+    /// What there is to sign with, if it is good at `now` (Unix seconds, by the authorities' clock).
+    fn held_at(&self, service: &str, now: u64) -> Result<&Held, MintError> {
+        let brought = &self.brought;
+        let Some(held) = brought.held.get(service) else {
+            return Err(self.why_not(service));
+        };
+        if held.ends() <= now {
+            return Err(self.expired(service));
+        }
+        Ok(held)
     }
 
     pub(super) fn why_not(&self, service: &str) -> MintError {
@@ -221,11 +256,11 @@ fn mint_with(
     Ok(text)
 }
 
-/// A token that an agent signed, with more caveats: that needs no key.
-fn narrow(
+/// A token with more caveats: that needs no key.
+pub(crate) fn narrow_token(
     text: &str,
     caveats: impl Iterator<Item = Caveat<'static>>,
-) -> Result<Zeroizing<String>, MintError> {
+) -> Result<Zeroizing<String>, AttenuateError> {
     let mut text = Zeroizing::new(text.to_owned());
     for caveat in caveats {
         let mut narrower = Zeroizing::new(String::new());

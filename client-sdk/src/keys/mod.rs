@@ -21,5 +21,6 @@ pub(crate) use discharge::DEFAULT_TTL as DISCHARGE_TTL;
 pub use discharge::{Discharge, DischargeError, DischargeOptions};
 pub use fetch::{Auth, FetchError, IssuedKeys, KeyRefusal, fetch_user_keys};
 pub use health::{Failing, Health};
+pub(crate) use mint::narrow_token;
 pub use mint::{MintError, MintOptions, Token};
 pub use source::Credentials;

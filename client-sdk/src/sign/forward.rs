@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use cattery_core::{Caveat, NameError, PRESENTER_KEY, Principal, ServiceName};
-use http::HeaderValue;
 
-use super::{SignError, vouched};
-use crate::{
-    keys::{Client, MintOptions},
-    third_party::ThirdParties,
-};
+use super::SignError;
+use crate::keys::{Client, MintOptions, Token};
 
 /// A token for a service that the called one calls in turn. It goes along in `x-cat-forward`, and is good only beside a token of the
 /// one that presents it: the called service, unless said otherwise.
@@ -46,13 +42,12 @@ impl Forward {
         self
     }
 
-    /// The header's value, marked sensitive, for a request to the service `called`.
-    pub(super) fn value(
-        &self,
-        client: &Client,
-        called: &str,
-        third_parties: Option<&ThirdParties>,
-    ) -> Result<HeaderValue, SignError> {
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The token, for a request to the service `called`.
+    pub(super) fn token(&self, client: &Client, called: &str) -> Result<Token, SignError> {
         let presenter = self.presenter(called);
         let presenter = presenter.map_err(|why| SignError::Presenter {
             name: self.presenter.clone().unwrap_or_else(|| called.to_owned()),
@@ -62,8 +57,7 @@ impl Forward {
             key: PRESENTER_KEY.into(),
             value: String::from(presenter).into(),
         };
-        let token = client.mint_with(&self.service, &self.options, Some(caveat))?;
-        vouched::value("", &token, third_parties)
+        Ok(client.mint_with(&self.service, &self.options, Some(caveat))?)
     }
 
     fn presenter(&self, called: &str) -> Result<Principal, NameError> {

@@ -15,7 +15,8 @@ use super::{BufferedBodies, ClonedBodies, EmptyBodies, NoReplay, Replay, SignErr
 use crate::{denial::asks_for_newer_keys, keys::MintError};
 
 /// Signs every request. A token that the service refuses for its key (`retired_epoch`, `unknown_epoch`, `revoked`,
-/// `key_expired`) has newer keys fetched, once for all requests; what can be sent again then is, once.
+/// `key_expired`) has newer keys fetched, once for all requests; what can be sent again then is, once. Where the service passes on
+/// such a refusal by a service further on that a [`Forward`](super::Forward) is for, newer keys are fetched for the next request.
 #[derive(Clone)]
 pub struct SignLayer<P = EmptyBodies> {
     signer: Signer,
@@ -123,6 +124,10 @@ where
             };
             let response = inner.call(request).await.map_err(Into::into)?;
             if !asks_for_newer_keys(&response, &signer.service) {
+                // Only fetched: what the called service has done by then is not to be done twice.
+                if signer.goes_on_to(|service| asks_for_newer_keys(&response, service)) {
+                    signer.client.want_newer_than(round);
+                }
                 return Ok(response);
             }
             let Some(mut again) = again else {

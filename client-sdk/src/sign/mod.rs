@@ -15,6 +15,8 @@ mod signer;
 mod target;
 mod vouched;
 
+pub(crate) use target::normal;
+
 pub use body::{DigestBody, DigestBodyLayer};
 pub use carry::{CarryForward, CarryForwardLayer};
 pub use forward::Forward;

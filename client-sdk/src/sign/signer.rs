@@ -5,12 +5,15 @@ use std::sync::Arc;
 use cattery_core::{Caveat, FORWARD_HEADER, NameError, request_digest};
 use http::{HeaderValue, Request, Uri, header::AUTHORIZATION, uri::PathAndQuery};
 
-use super::{Forward, target, vouched};
+use super::{Forward, target};
 use crate::{
     body::BodySha256,
     keys::{Client, MintError, MintOptions},
     third_party::{ThirdParties, Unvouched},
 };
+
+/// The scheme of an `Authorization` header (RFC 6750), and a blank.
+const BEARER: &str = "Bearer ";
 
 /// Signs requests to one service.
 ///
@@ -24,8 +27,8 @@ pub struct Signer {
     binding: Binding,
     authority: Option<Arc<str>>,
     only_to: Option<Arc<str>>,
-    pub(super) third_parties: Option<ThirdParties>,
     forwards: Arc<Vec<Forward>>,
+    pub(super) third_parties: Option<ThirdParties>,
 }
 
 /// Whether tokens are good for one request alone.
@@ -78,9 +81,7 @@ pub enum SignError {
     )]
     NeedsRequest,
     /// [`Forward::through`] with a name that nobody can have.
-    #[error(
-        "the request was not sent: `{name}` cannot present a forwarded token: {why}; it is written service/NAME"
-    )]
+    #[error("the request was not sent: `{name}` cannot present a forwarded token: {why}")]
     Presenter {
         /// The name.
         name: String,
@@ -120,8 +121,8 @@ impl Signer {
             binding: Binding::WherePossible,
             authority: None,
             only_to: None,
-            third_parties: None,
             forwards: Arc::default(),
+            third_parties: None,
         }
     }
 
@@ -179,7 +180,7 @@ impl Signer {
             return Err(SignError::NeedsRequest);
         }
         let token = self.client.mint(&self.service, &self.options)?;
-        vouched::value("Bearer ", &token, self.third_parties.as_ref())
+        self.header(BEARER, &token)
     }
 
     /// The tokens for services further on, as values of `x-cat-forward` headers, marked sensitive.
@@ -189,7 +190,7 @@ impl Signer {
     pub fn forwarded(&self) -> Result<Vec<HeaderValue>, SignError> {
         let forwards = self.forwards.iter();
         forwards
-            .map(|forward| forward.value(&self.client, &self.service, self.third_parties.as_ref()))
+            .map(|forward| self.header("", &forward.token(&self.client, &self.service)?))
             .collect()
     }
 
@@ -211,7 +212,7 @@ impl Signer {
         };
         let is_bound = bound.is_some();
         let token = self.client.mint_with(&self.service, &self.options, bound)?;
-        let value = vouched::value("Bearer ", &token, self.third_parties.as_ref())?;
+        let value = self.header(BEARER, &token)?;
         let forwarded = self.forwarded()?;
         if is_bound {
             let keep_host = self.authority.is_some();
@@ -222,6 +223,13 @@ impl Signer {
             request.headers_mut().append(FORWARD_HEADER, value);
         }
         Ok(token.round)
+    }
+
+    /// Whether one of the services further on is such a one.
+    pub(super) fn goes_on_to(&self, is_such: impl Fn(&str) -> bool) -> bool {
+        self.forwards
+            .iter()
+            .any(|forward| is_such(forward.service()))
     }
 
     fn check_goal(&self, uri: &Uri) -> Result<(), SignError> {

@@ -10,7 +10,7 @@ use http::{
 use super::SignError;
 
 /// The same URI in the form in which it is sent.
-pub(super) fn normal(uri: &Uri) -> Result<Uri, SignError> {
+pub(crate) fn normal(uri: &Uri) -> Result<Uri, SignError> {
     let mut parts = uri.clone().into_parts();
     if let Some(authority) = &parts.authority {
         let text = without_default_port(authority, uri);

@@ -9,28 +9,24 @@ use crate::{
     third_party::{ThirdParties, Unvouched},
 };
 
-/// A header's value for a token and the discharges that it asks for, marked sensitive.
-pub(super) fn value(
-    scheme: &str,
-    token: &Token,
-    third_parties: Option<&ThirdParties>,
-) -> Result<HeaderValue, SignError> {
-    let mut text = Zeroizing::new(format!("{scheme}{}", &**token));
-    if let Some(third_parties) = third_parties {
-        third_parties.append_held(token, &mut text)?;
-    }
-    let mut value = HeaderValue::from_str(&text)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 impl Signer {
-    /// Sends along the discharges that tokens ask for, those for services further on included. [`SignLayer`](super::SignLayer) waits for one that is not held yet, some seconds
-    /// at most; without that layer a token fails until its discharges have come, in the background.
+    /// Sends along the discharges that tokens ask for, those for services further on included. [`SignLayer`](super::SignLayer) waits for
+    /// one that is not held yet, some seconds at most; without that layer a token fails until its discharges have come, in the background.
     #[must_use]
     pub fn vouched_by(mut self, third_parties: ThirdParties) -> Self {
         self.third_parties = Some(third_parties);
         self
+    }
+
+    /// A header's value: the scheme, the token, and the discharges that it asks for. Marked sensitive.
+    pub(super) fn header(&self, scheme: &str, token: &Token) -> Result<HeaderValue, SignError> {
+        let mut text = Zeroizing::new(format!("{scheme}{}", &**token));
+        if let Some(third_parties) = &self.third_parties {
+            third_parties.append_held(token, &mut text)?;
+        }
+        let mut value = HeaderValue::from_str(&text)?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 
     /// Waits for what the last attempt lacked, if it was discharges, so that another one makes sense.

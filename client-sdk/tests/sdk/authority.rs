@@ -11,7 +11,7 @@ use std::{
 
 use cattery_core::{KeyId, RootKey, ServiceKey, UserKey};
 use cattery_proto::v1::{
-    Cluster, IssueUserKeysRequest, IssueUserKeysResponse, IssuedKey, KeyRefusal, issued_key,
+    self, Cluster, IssueUserKeysRequest, IssueUserKeysResponse, IssuedKey, KeyRefusal, issued_key,
     user_keys_server::{UserKeys, UserKeysServer},
 };
 use cattery_sdk::{
@@ -34,6 +34,9 @@ use tokio::{
 };
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
+
+/// The services that it issues keys for.
+const GRANTED: [&str; 2] = ["photos", "archive"];
 
 pub(crate) const SECRET: [u8; 32] = [2; 32];
 
@@ -74,8 +77,12 @@ fn listen(address: SocketAddr) -> TcpListener {
 }
 
 pub(crate) fn service_key(epoch: u32) -> ServiceKey {
+    key_of(epoch, "photos")
+}
+
+fn key_of(epoch: u32, service: &str) -> ServiceKey {
     let root = RootKey::from_bytes([u8::try_from(epoch).unwrap(); 32]);
-    root.service_key(&"photos".parse().unwrap(), 0)
+    root.service_key(&service.parse().unwrap(), 0)
 }
 
 pub(crate) fn now() -> u64 {
@@ -247,12 +254,12 @@ impl UserKeys for Issue {
             request.services
         };
         let keys = services.into_iter().map(|service| {
-            let result = if service == "photos" {
+            let result = if GRANTED.contains(&&service[..]) {
                 issued_key::Result::SealedUserKey(
                     seal(
                         &request.receiver_public_key,
                         INFO_USER_KEY,
-                        &self.issue(principal).to_bytes(),
+                        &self.issue(principal, &service).to_bytes(),
                     )
                     .unwrap(),
                 )
@@ -271,6 +278,36 @@ impl UserKeys for Issue {
             server_time_ms: self.now() * 1000,
         }))
     }
+
+    // Nobody here asks for the rest.
+
+    async fn create_own_api_key(
+        &self,
+        _: Request<v1::CreateOwnApiKeyRequest>,
+    ) -> Result<Response<v1::CreateOwnApiKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_own_api_keys(
+        &self,
+        _: Request<v1::ListOwnApiKeysRequest>,
+    ) -> Result<Response<v1::ListOwnApiKeysResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_own_api_key(
+        &self,
+        _: Request<v1::RevokeOwnApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeOwnApiKeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_own(
+        &self,
+        _: Request<v1::RevokeOwnRequest>,
+    ) -> Result<Response<v1::RevokeOwnResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 impl Issue {
@@ -278,17 +315,17 @@ impl Issue {
         now().saturating_add_signed(self.knobs.ahead.load(Ordering::SeqCst))
     }
 
-    fn issue(&self, principal: &str) -> UserKey {
+    fn issue(&self, principal: &str, service: &str) -> UserKey {
         let epoch = self.knobs.epoch.load(Ordering::SeqCst);
         let id = KeyId {
             epoch,
-            service: "photos",
+            service,
             generation: 0,
             principal,
             version: 0,
             expires_at: self.now() + self.knobs.lease_seconds.load(Ordering::SeqCst),
             lease_id: [1; 8],
         };
-        UserKey::issue(&service_key(epoch), &id, &[]).unwrap()
+        UserKey::issue(&key_of(epoch, service), &id, &[]).unwrap()
     }
 }

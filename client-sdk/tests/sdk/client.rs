@@ -2,12 +2,16 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use cattery_core::{Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, Verifier};
+use cattery_core::{
+    Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, TokenSpec, UserKey,
+    Verifier,
+};
 use cattery_proto::v1::{IssueUserKeysRequest, user_keys_client::UserKeysClient};
 use cattery_sdk::{
-    Client, ConnectOptions, Credentials, MintOptions,
+    Client, ConnectOptions, Credentials, MintOptions, Narrowing,
     connect::Connector,
     keys::{Cluster, ConnectError, MintError, ReplaceIdentityError},
+    narrowing::HandOutError,
     portable::{ApiKey, Portable},
     tls::{Identity, Trust},
 };
@@ -22,7 +26,7 @@ pub(crate) async fn connect(authority: &Authority) -> Client {
     try_connect(authority.api_key(), &["photos"]).await.unwrap()
 }
 
-async fn try_connect(key: ApiKey, services: &[&str]) -> Result<Client, ConnectError> {
+pub(crate) async fn try_connect(key: ApiKey, services: &[&str]) -> Result<Client, ConnectError> {
     let options = ConnectOptions {
         services: services.iter().map(|&name| name.to_owned()).collect(),
         lease: None,
@@ -264,6 +268,44 @@ async fn tokens_are_dated_by_the_authoritys_clock() {
 }
 
 #[tokio::test]
+async fn a_narrower_key_is_handed_out_by_the_authoritys_clock() {
+    let authority = Authority::start().await;
+    authority.knobs.ahead.store(7200, Ordering::SeqCst);
+    let client = connect(&authority).await;
+    let narrowing = Narrowing::new()
+        .path("/app")
+        .lasting(Duration::from_secs(600))
+        .revocable();
+    let handed_out = client.hand_out("photos", &narrowing).unwrap();
+    assert!(handed_out.revocation_id.is_some());
+    let there = now() + 7200;
+    assert!((there + 599..=there + 601).contains(&handed_out.expires_at));
+    let key = UserKey::parse_text(handed_out.text()).unwrap();
+    let spec = TokenSpec {
+        not_before: there,
+        not_after: there + 60,
+        token_id: [1; 16],
+        ..TokenSpec::default()
+    };
+    let mut token = String::new();
+    key.mint(&spec, &mut token).unwrap();
+    let facts = |path| RequestFacts {
+        path_and_query: Some(path),
+        ..RequestFacts::default()
+    };
+    let verify = |path| verify_at(&token, &facts(path), there);
+    assert_eq!(verify("/app/1").as_deref(), Ok("user/alice"));
+    assert!(verify("/other").is_err());
+    // Its own keys are as wide as they were.
+    let own = client.mint("photos", &MintOptions::default()).unwrap();
+    assert!(verify_at(&own, &facts("/other"), there).is_ok());
+    assert!(matches!(
+        client.hand_out("music", &narrowing),
+        Err(HandOutError::NoKey(_))
+    ));
+}
+
+#[tokio::test]
 async fn one_service_that_an_agent_cannot_sign_for_holds_up_no_other() {
     let agent = Agent::start();
     let socket = agent.socket.clone();
@@ -317,6 +359,13 @@ async fn an_agent_signs_what_is_then_narrowed() {
         client.mint("photos", &claims).err(),
         Some(MintError::ClaimsThroughAgent)
     );
+    // The agent keeps the key, but a token can be narrowed.
+    let narrowing = Narrowing::new().path("/app");
+    assert!(matches!(
+        client.hand_out("photos", &narrowing),
+        Err(HandOutError::ThroughAgent)
+    ));
+    assert!(narrowing.narrow_token(&token).is_ok());
     assert!(matches!(
         client.mint("mail", &MintOptions::default()).err(),
         Some(MintError::Refused { .. })

@@ -13,14 +13,18 @@ use std::{
 
 use bytes::Bytes;
 use cattery_sdk::{
-    sign::{SignLayer, Signer},
+    sign::{Forward, SignLayer, Signer},
     verify::{Verifier, VerifyLayer},
 };
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer as _, Service, ServiceExt as _};
 
-use crate::{agent::Agent, authority::Authority, client::connect};
+use crate::{
+    agent::Agent,
+    authority::Authority,
+    client::{connect, try_connect},
+};
 
 type Body = Full<Bytes>;
 
@@ -139,6 +143,21 @@ async fn anothers_refusal_is_the_callers_to_read() {
     let signed = SignLayer::new(signer).layer(strict.clone());
     assert_eq!(signed.oneshot(get()).await.unwrap().status(), 401);
     assert_eq!(strict.refusals.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_refusal_further_on_has_newer_keys_fetched_and_nothing_sent_again() {
+    let authority = Authority::start().await;
+    let client = try_connect(authority.api_key(), &["photos", "archive"]).await;
+    let client = client.unwrap();
+    let signer = Signer::new(client.clone(), "photos").forward(Forward::new("archive"));
+    let mut strict = Strict::new(5);
+    strict.challenge =
+        r#"Bearer realm="archive", error="invalid_token", error_description="revoked""#;
+    let signed = SignLayer::new(signer).layer(strict.clone());
+    assert_eq!(signed.oneshot(get()).await.unwrap().status(), 401);
+    assert_eq!(strict.refusals.load(Ordering::SeqCst), 4);
+    asked(&authority, 2).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@ use cattery_core::{Caveat, ServiceName, UserKey};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, handed_out};
-use crate::{caveat_text, clock, exit::Done, home::HandedOut, input, user_keys};
+use super::{Context, handed_out, take_back};
+use crate::{
+    caveat_text, clock, conditions::Conditions, exit::Done, home::HandedOut, input, user_keys,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -19,14 +21,13 @@ pub(crate) enum Command {
     /// Read a key, and print a narrower one
     #[command(after_help = "\
 Examples:
-  (umask 077; cattery key export photos | cattery key attenuate --caveat method=GET > reader.key)
+  (umask 077; cattery key export photos | cattery key attenuate --method GET > reader.key)
   cattery --home reader login < reader.key
   (umask 077; cattery key export photos |
-     cattery key attenuate --caveat path=/app --caveat until=2026-01-31T12:00:00Z --revocable 'bob, contractor' > bob.key)")]
+     cattery key attenuate --path /app --until 1d --revocable 'bob, contractor' > bob.key)")]
     Attenuate {
-        /// A condition, like path=/albums; any number of them (`cattery mint --help` lists them)
-        #[arg(long, value_name = "CAVEAT", required_unless_present = "revocable")]
-        caveat: Vec<Caveat<'static>>,
+        #[command(flatten)]
+        conditions: Box<Conditions>,
         /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
         #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
         revocable: Option<String>,
@@ -34,6 +35,15 @@ Examples:
     /// List what was handed out from here with --revocable, and has not ended
     #[command(after_help = "Example:\n  cattery key handed-out")]
     HandedOut,
+    /// Take back what you handed out: one that `key handed-out` lists, or a token or key on standard input
+    #[command(after_help = "\
+It takes the API key that you are logged in with, and that one may not be narrowed. What was handed out stays taken back.
+
+Examples:
+  cattery key take-back 5f0c6d0e9a8b7c6d5e4f3a2b1c0d9e8f
+  cattery key take-back < stolen.token
+  cattery key take-back --whole-lease < stolen.token   the key that signed it, too, and all else signed with it")]
+    TakeBack(take_back::Args),
 }
 
 #[derive(Serialize)]
@@ -50,8 +60,15 @@ pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<D
         Command::Export { service } => {
             user_keys::key_for(&context.home()?, &service, clock::now()).await?
         }
-        Command::Attenuate { caveat, revocable } => narrower(caveat, revocable, context)?,
+        Command::Attenuate {
+            conditions,
+            revocable,
+        } => {
+            let caveats = handed_out::conditions(*conditions, revocable.is_some())?;
+            narrower(caveats, revocable, context)?
+        }
         Command::HandedOut => return handed_out::list(context),
+        Command::TakeBack(args) => return take_back::run(args, context).await,
     };
     let id = key.id();
     let text = key.to_text();
@@ -100,7 +117,8 @@ fn narrower(
             service: of.service.to_owned(),
             principal: of.principal.to_owned(),
             handed_out_at: clock::now(),
-            expires_at: of.expires_at,
+            expires_at: handed_out::ends(&caveats, of.expires_at),
+            taken_back_at: None,
         };
         handed_out::note(&context.home()?, handed_out)?;
     }

@@ -60,6 +60,9 @@ struct Row {
     expires_at: u64,
     /// What the principal proved who they are with.
     proof: String,
+    /// The grant that it was issued under: whose, and for what.
+    grant_principal: String,
+    grant_service: String,
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
@@ -76,7 +79,9 @@ async fn list(principal: &str, context: &Context) -> anyhow::Result<Done> {
     let (rows, more) = leases(&mut session, principal).await?;
     context.out.list(
         &rows,
-        ["lease", "service", "state", "issued", "ends", "proof"],
+        [
+            "lease", "service", "state", "issued", "ends", "proof", "grant",
+        ],
         Row::cells,
     )?;
     if more {
@@ -134,7 +139,7 @@ impl Whose {
 }
 
 impl Row {
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> [String; 7] {
         [
             self.lease_id.clone(),
             self.service.clone(),
@@ -142,6 +147,7 @@ impl Row {
             clock::cell(self.issued_at),
             clock::cell(self.expires_at),
             plain(&self.proof),
+            plain(&format!("{} {}", self.grant_principal, self.grant_service)),
         ]
     }
 }
@@ -155,6 +161,8 @@ impl From<v1::Lease> for Row {
             issued_at: lease.issued_at,
             expires_at: lease.expires_at,
             proof: lease.proof,
+            grant_principal: lease.grant_principal,
+            grant_service: lease.grant_service,
         }
     }
 }

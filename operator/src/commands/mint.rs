@@ -1,15 +1,18 @@
 //! `cattery mint`: sign a token. With a key that is kept here it needs no network.
 
 use anyhow::{Context as _, bail};
-use cattery_core::{
-    Caveat, PRESENTER_KEY, Principal, ServiceName, TokenSpec, limits::DEFAULT_MAX_LIFETIME,
-};
+use cattery_core::{ServiceName, TokenSpec, limits::DEFAULT_MAX_LIFETIME};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::{clock, exit::Done, out, user_keys};
+use crate::{
+    clock,
+    conditions::{Conditions, What},
+    exit::Done,
+    out, random, user_keys,
+};
 
 /// Long enough for a request and its retries, short enough that a leaked one is soon worth nothing.
 const DEFAULT_TTL: u64 = 60;
@@ -18,12 +21,12 @@ const DEFAULT_TTL: u64 = 60;
 #[command(after_help = "\
 Examples:
   curl -H \"Authorization: Bearer $(cattery mint photos)\" https://photos.example.org/
-  cattery mint photos --ttl 5m --caveat method=GET --caveat path=/albums
-  cattery mint photos --once
+  cattery mint photos --ttl 5m --method GET --path /albums
+  cattery mint photos --once --request 'POST https://photos.example.org/albums' --body album.json
   curl -H \"Authorization: Bearer $(cattery mint frontend)\" \\
        -H \"x-cat-forward: $(cattery mint backend --through service/frontend)\" https://frontend.example.org/
 
-Caveats:
+Conditions as texts, for --caveat and wherever they are shown:
   scope=a,b                     the request's scope is one of them
   method=GET,/pkg.Service/M     the method, or the path of a gRPC method, is one of them
   path=/albums                  the path lies under this prefix
@@ -41,15 +44,8 @@ pub(crate) struct Args {
     /// they are configured otherwise
     #[arg(long, value_name = "SPAN", value_parser = clock::parse_span, allow_hyphen_values = true)]
     ttl: Option<u64>,
-    /// A condition, like path=/albums; any number of them
-    #[arg(long, value_name = "CAVEAT")]
-    caveat: Vec<Caveat<'static>>,
-    /// Good for one use. An agent refuses such tokens for the first half minute: what was used before its start it does not know
-    #[arg(long)]
-    once: bool,
-    /// For x-cat-forward: this service (service/NAME) presents it for you in its own calls, and nobody else can
-    #[arg(long, value_name = "PRINCIPAL")]
-    through: Option<Principal>,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 #[derive(Serialize)]
@@ -66,10 +62,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     let Args {
         service,
         ttl,
-        mut caveat,
-        once,
-        through,
+        conditions,
     } = args;
+    let caveats = conditions.caveats(What::Fresh)?;
     let now = clock::now();
     let wanted = now.saturating_add(ttl.unwrap_or(DEFAULT_TTL));
     let key = user_keys::key_for(&context.home()?, &service, wanted).await?;
@@ -87,20 +82,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
             clock::span(DEFAULT_MAX_LIFETIME)
         ));
     }
-    if once {
-        caveat.push(Caveat::SingleUse { id: random()? });
-    }
-    if let Some(presenter) = through {
-        caveat.push(Caveat::Context {
-            key: PRESENTER_KEY.into(),
-            value: String::from(presenter).into(),
-        });
-    }
     let spec = TokenSpec {
         not_before: now,
         not_after: wanted.min(ends),
-        token_id: random()?,
-        caveats: &caveat,
+        token_id: random::id()?,
+        caveats: &caveats,
         ..TokenSpec::default()
     };
     let mut token = Zeroizing::new(String::new());
@@ -116,10 +102,4 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
     };
     context.out.show(&shown, |shown| shown.token.to_owned())?;
     Ok(Done::Well)
-}
-
-fn random() -> anyhow::Result<[u8; 16]> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).context("the operating system gives no random bytes")?;
-    Ok(id)
 }

@@ -10,18 +10,17 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Context, handed_out};
-use crate::{clock, exit::Done, home::HandedOut, input};
+use crate::{clock, conditions::Conditions, exit::Done, home::HandedOut, input};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Read a token, and print a narrower one
     #[command(after_help = "\
 Example:
-  cattery mint photos | cattery token attenuate --caveat method=GET --caveat path=/albums")]
+  cattery mint photos | cattery token attenuate --method GET --path /albums")]
     Attenuate {
-        /// A condition, like path=/albums; any number of them (`cattery mint --help` lists them)
-        #[arg(long, value_name = "CAVEAT", required_unless_present = "revocable")]
-        caveat: Vec<Caveat<'static>>,
+        #[command(flatten)]
+        conditions: Box<Conditions>,
         /// Let it be revoked alone, and note who it is for: `cattery key handed-out` lists them
         #[arg(long, value_name = "WHOM", value_parser = handed_out::parse_whom)]
         revocable: Option<String>,
@@ -36,9 +35,10 @@ struct Shown<'a> {
 
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     let Command::Attenuate {
-        mut caveat,
+        conditions,
         revocable,
     } = command;
+    let mut caveats = handed_out::conditions(*conditions, revocable.is_some())?;
     let mut token = input::read_text("a token (cat1_…)")?;
     if token.starts_with("catkey1_") {
         bail!("this is a user key: narrow it with `cattery key attenuate`");
@@ -46,22 +46,24 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<Done> {
     let revocable = match revocable {
         Some(whom) => {
             let (condition, id) = handed_out::condition()?;
-            caveat.push(condition);
+            caveats.push(condition);
             Some((whom, id))
         }
         None => None,
     };
-    for caveat in &caveat {
+    for caveat in &caveats {
         let mut narrower = Zeroizing::new(String::new());
         attenuate_token(&token, caveat, &mut narrower).context("the token cannot be narrowed")?;
         token = narrower;
     }
     if let Some((whom, id)) = revocable {
-        handed_out::note(&context.home()?, describe(&token, whom, id)?)?;
+        let mut handed_out = describe(&token, whom, id)?;
+        handed_out.expires_at = handed_out::ends(&caveats, handed_out.expires_at);
+        handed_out::note(&context.home()?, handed_out)?;
     }
     let shown = Shown {
         token: &token,
-        caveats: caveat.iter().map(Caveat::to_string).collect(),
+        caveats: caveats.iter().map(Caveat::to_string).collect(),
     };
     context.out.show(&shown, |shown| shown.token.to_owned())?;
     Ok(Done::Well)
@@ -84,5 +86,6 @@ fn describe(token: &str, whom: String, id: [u8; 16]) -> anyhow::Result<HandedOut
         principal: of.principal.to_owned(),
         handed_out_at: clock::now(),
         expires_at: payload.not_after,
+        taken_back_at: None,
     })
 }

@@ -166,7 +166,12 @@ async fn add(
         Some(made) => context.out.show_secret(
             &shown,
             |_| made.text.to_string(),
-            || format!("user/{name} is registered, but {}", made.unseen()),
+            || {
+                format!(
+                    "user/{name} is registered, but {}",
+                    made.unseen("cattery user api-key revoke")
+                )
+            },
         ),
         None => context.out.show(&shown, registered),
     }

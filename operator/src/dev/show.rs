@@ -105,14 +105,14 @@ fn suggestions(town: &Town<'_>) -> Vec<Try> {
         try_(
             "a token for GET below /albums alone: here it is good,",
             format!(
-                "curl -sS -H \"Authorization: Bearer $({cattery} mint {SERVICE} --caveat method=GET --caveat path=/albums)\" \
+                "curl -sS -H \"Authorization: Bearer $({cattery} mint {SERVICE} --method GET --path /albums)\" \
                  {upstream}/albums/7"
             ),
         ),
         try_(
             "and here it is refused, with 403",
             format!(
-                "curl -sS -i -H \"Authorization: Bearer $({cattery} mint {SERVICE} --caveat method=GET --caveat path=/albums)\" \
+                "curl -sS -i -H \"Authorization: Bearer $({cattery} mint {SERVICE} --method GET --path /albums)\" \
                  {upstream}/private"
             ),
         ),
@@ -134,13 +134,13 @@ fn suggestions(town: &Town<'_>) -> Vec<Try> {
         try_(
             "read a token, narrowed after it was signed",
             format!(
-                "{cattery} mint {SERVICE} | {cattery} token attenuate --caveat scope=photos.read | {cattery} inspect"
+                "{cattery} mint {SERVICE} | {cattery} token attenuate --scope photos.read | {cattery} inspect"
             ),
         ),
         try_(
             "take the key elsewhere, narrower; nobody is asked",
             format!(
-                "{cattery} key export {SERVICE} | {cattery} key attenuate --caveat method=GET | {cattery} inspect"
+                "{cattery} key export {SERVICE} | {cattery} key attenuate --method GET | {cattery} inspect"
             ),
         ),
         try_("who may call what", format!("{cattery} grant list")),

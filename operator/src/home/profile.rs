@@ -84,6 +84,9 @@ pub(crate) struct HandedOut {
     pub(crate) handed_out_at: u64,
     /// When it ends, Unix seconds.
     pub(crate) expires_at: u64,
+    /// When it was taken back from here, Unix seconds.
+    #[serde(default)]
+    pub(crate) taken_back_at: Option<u64>,
 }
 
 /// `agent.json`: the agent that `verify` and `status` ask.

@@ -6,6 +6,7 @@
 )]
 
 mod admin;
+mod conditions;
 mod dev;
 mod development;
 mod init;

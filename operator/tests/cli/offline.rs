@@ -228,7 +228,14 @@ fn what_is_handed_out_revocably_is_noted_with_whom_it_is_for() {
     let cattery = Cattery::new();
     cattery.ok(&["login"], &key(3_600).to_text());
     let text = cattery.ok(&["key", "export", "photos"], "");
-    let args = ["--caveat", "path=/app", "--revocable", " bob, contractor "];
+    let args = [
+        "--caveat",
+        "path=/app",
+        "--until",
+        "10m",
+        "--revocable",
+        " bob, contractor ",
+    ];
     let handed = cattery.run(&[&["key", "attenuate"], &args[..]].concat(), &text);
     assert_eq!(handed.code, Some(0), "{handed:?}");
     let token = cattery.ok(&["mint", "photos"], "");
@@ -250,6 +257,12 @@ fn what_is_handed_out_revocably_is_noted_with_whom_it_is_for() {
         ("token".into(), "user/alice".into())
     );
     assert!(listed[1]["expires_at"].as_u64() < listed[0]["expires_at"].as_u64());
+    let left =
+        listed[0]["expires_at"].as_u64().unwrap() - listed[0]["handed_out_at"].as_u64().unwrap();
+    assert!(
+        (599..=600).contains(&left),
+        "earlier than its lease: {left}"
+    );
     let take_back = format!(
         "cattery revoke --principal user/alice --handed-out {}",
         of(0, "id")
@@ -268,5 +281,5 @@ fn what_is_handed_out_revocably_is_noted_with_whom_it_is_for() {
     let line = cattery.fails(64, &["key", "attenuate", "--revocable", " "], &text);
     assert!(line.contains("who it is for"), "{line}");
     let line = cattery.fails(64, &["key", "attenuate"], &text);
-    assert!(line.contains("--caveat"), "{line}");
+    assert!(line.contains("nothing would become narrower"), "{line}");
 }

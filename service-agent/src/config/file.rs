@@ -213,10 +213,7 @@ fn build(file: File, overrides: &Overrides, bad: &mut Vec<Setting>) -> Config {
     for name in file.forward.from {
         match name.parse() {
             Ok(principal) => config.forward_from.push(principal),
-            Err(why) => problem(
-                "forward.from",
-                format!("{name:?}: {why}; a principal is written \"service/NAME\""),
-            ),
+            Err(why) => problem("forward.from", format!("{name:?}: {why}")),
         }
     }
     config.mint = file.mint.into();

@@ -19,7 +19,7 @@ use tonic::transport::Server;
 use crate::agent::Agent;
 use agent_service::AgentService;
 
-/// The longest presentation has about 55 KB; facts and claims need room beside it.
+/// The longest presentation has about 55 KB, and forwarded ones 64 KB together; facts and claims need room beside them.
 const MAX_REQUEST: usize = 256 * 1024;
 /// Beyond this a connection waits for its own answers.
 const MAX_STREAMS: u32 = 1_024;

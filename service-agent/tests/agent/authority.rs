@@ -504,6 +504,36 @@ impl v1::user_keys_server::UserKeys for Services {
             server_time_ms: now() * 1_000,
         }))
     }
+
+    // Nobody here asks for the rest.
+
+    async fn create_own_api_key(
+        &self,
+        _: Request<v1::CreateOwnApiKeyRequest>,
+    ) -> Result<Response<v1::CreateOwnApiKeyResponse>> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_own_api_keys(
+        &self,
+        _: Request<v1::ListOwnApiKeysRequest>,
+    ) -> Result<Response<v1::ListOwnApiKeysResponse>> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_own_api_key(
+        &self,
+        _: Request<v1::RevokeOwnApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeOwnApiKeyResponse>> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_own(
+        &self,
+        _: Request<v1::RevokeOwnRequest>,
+    ) -> Result<Response<v1::RevokeOwnResponse>> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 fn authenticated<T>(request: &Request<T>) -> Result<()> {

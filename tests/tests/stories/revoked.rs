@@ -221,8 +221,12 @@ fn a_contractor_gets_one_apps_paths_and_loses_them_alone() -> Result<()> {
     let handed_out = alice.json(&["key", "handed-out"], "")?;
     ensure!(handed_out[0]["whom"] == "bob, contractor", "{handed_out}");
     let take_back = handed_out[0]["take_back"].as_str().context("a command")?;
-    let args: Vec<&str> = take_back.split(' ').skip(1).chain(["--wait"]).collect();
-    let said = place.pair.admin.ok(&args, "")?;
+    let args: Vec<&str> = take_back.split(' ').skip(1).collect();
+    alice.ok(&args, "")?;
+    // Whoever wants to know how far that has come asks an operator for the same once more.
+    let id = handed_out[0]["id"].as_str().context("an id")?;
+    let of = ["--principal", "user/alice", "--handed-out", id, "--wait"];
+    let said = place.pair.admin.ok(&[&["revoke"], &of[..]].concat(), "")?;
     ensure!(said.contains("all 3 live agents refuse it"), "{said}");
     place.refused_at("/app/1", &token)?;
     place.refused_at("/app/1", &bob.ok(&["mint", "photos"], "")?)?;

@@ -4,11 +4,12 @@ use cattery_core::epoch::Timing;
 
 use super::*;
 use crate::act::Act;
+use crate::granting::Grantee;
 use crate::records::{
     DeviceKeys, DeviceState, Hex, Leased, RevocableIdRecord, RevokedEntry, Subject,
 };
 use crate::registry::testkit::{NOW, registry};
-use crate::registry::{Revocation, Revoking};
+use crate::registry::{Applying, Conditions, Revocation, Revoking};
 use crate::store::{Store, list_all};
 
 fn token(number: u8) -> JoinTokenRecord {
@@ -34,6 +35,8 @@ fn api_key(number: u8, expires_at: Option<u64>, revoked_at: Option<u64>) -> ApiK
         expires_at,
         revoked_at,
         caveats: Vec::new(),
+        parent: None,
+        children: Vec::new(),
     }
 }
 
@@ -157,10 +160,12 @@ fn leases(principal: &str, count: u8, now: u64, length: u64) -> LeasesRecord {
         id: Hex([number; 8]),
         service: format!("service-{number}"),
         expires_at: now + length,
+        grant: None,
     };
     LeasesRecord {
         principal: principal.into(),
         proof: "api-key/1".into(),
+        under: None,
         issued_at: now,
         leases: (0..count).map(lease).collect(),
     }
@@ -171,17 +176,24 @@ async fn a_year_of_issuing_and_revoking_leaves_no_more_than_a_few_days_of_it() {
     const TIMING: Timing = crate::timing::timing(Duration::from_secs(30));
     let dir = tempfile::tempdir().unwrap();
     let (registry, store) = registry(&dir).await;
+    let alice = "user/alice".parse().unwrap();
     let how = Revoking {
         timing: &TIMING,
         wait: false,
-        proof: None,
+        because: None,
+        own: Some(&alice),
     };
     let mut most = 0;
     for day in 0..365 {
         let mut act = Act::new(String::new(), "operator/root".into());
         act.time_ms = (NOW + day * DAY) * 1000;
         let issued = leases("user/alice", 250, act.now(), 3600);
-        registry.note_leases(&act, &issued).await.unwrap();
+        let alice = "user/alice".parse().unwrap();
+        let applying = Applying::to(&registry, &alice, 0).await.unwrap();
+        registry
+            .note_leases(&act, &applying, &issued)
+            .await
+            .unwrap();
         let revoked = issued.leases.iter().map(|lease| Revocation {
             principal: "user/alice".parse().unwrap(),
             id: RevocableIdRecord::Lease(lease.id),
@@ -193,10 +205,11 @@ async fn a_year_of_issuing_and_revoking_leaves_no_more_than_a_few_days_of_it() {
         // What each transaction leaves for the log's sake goes with the next one.
         most = most.max(keys(&store).await.len());
     }
-    // A record of each kind a day, for two days, and those of the log.
-    assert!(most <= 4 + 3, "{most} records");
+    // A record of each kind a day, for two days, alice's count, and those of the log.
+    assert!(most <= 4 + 1 + 3, "{most} records");
     registry.sweep(NOW + 367 * DAY, None).await.unwrap();
-    let left = [key::LEASES, key::REVOKED].map(|prefix| list_all(&*store, prefix));
+    let left =
+        [key::LEASES, key::REVOKED, key::OWN_REVOKED].map(|prefix| list_all(&*store, prefix));
     for left in left {
         assert!(left.await.unwrap().is_empty());
     }
@@ -234,4 +247,86 @@ async fn leases_and_what_revoked_them_go_when_the_last_of_them_ended() {
         registry.sweep(NOW + after, None).await.unwrap();
         assert_eq!(keys(&store).await.len(), left, "after {after} s");
     }
+}
+
+#[tokio::test]
+async fn what_was_made_for_an_earlier_holder_of_a_name_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (registry, store) = registry(&dir).await;
+    let act = Act::new(String::new(), "operator/root".into());
+    let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+    let (ops, dev) = ("ops".parse().unwrap(), "dev".parse().unwrap());
+    for name in ["photos", "mail"] {
+        registry
+            .add_service(&act, &name.parse().unwrap())
+            .await
+            .unwrap();
+    }
+    for user in [&alice, &bob] {
+        registry.add_user(&act, user).await.unwrap();
+        registry.add_group(&act, &ops).await.ok();
+        let name = user.as_str();
+        registry.add_group_member(&act, &ops, name).await.unwrap();
+    }
+    registry.add_group(&act, &dev).await.unwrap();
+    registry
+        .add_group_member(&act, &dev, "alice")
+        .await
+        .unwrap();
+    let grants = [
+        ("user/alice", "photos"),
+        ("user/alice", "*"),
+        ("user/bob", "*"),
+        ("group/ops", "ph*"),
+        ("group/dev", "mail"),
+    ];
+    let add = async |(grantee, services): (&str, &str)| {
+        let grantee: Grantee = grantee.parse().unwrap();
+        let services = services.parse().unwrap();
+        let added = registry.add_grant(&act, &grantee, &services, Conditions::default());
+        added.await.unwrap()
+    };
+    for grant in grants {
+        add(grant).await;
+    }
+    let now = act.now();
+    assert_eq!(registry.sweep(now, None).await.unwrap(), 0);
+
+    registry.disable_user(&act, "bob").await.unwrap();
+    registry.remove_group(&act, &ops).await.unwrap();
+    registry.disable_service(&act, "photos").await.unwrap();
+    // bob's membership, the group's grant, alice's for the service. She is in another group, so hers stays for a while.
+    assert_eq!(registry.sweep(now, None).await.unwrap(), 3);
+    let left = |prefix| list_all(&*store, prefix);
+    let left = [left(key::GRANTS).await, left(key::USER_GROUPS).await];
+    let left: Vec<String> = left
+        .into_iter()
+        .flat_map(|all| all.unwrap())
+        .map(|entry| entry.key)
+        .collect();
+    let expected = [
+        "grant/group/dev//mail",
+        "grant/user/alice//*",
+        "grant/user/bob//*",
+        "user-groups/alice",
+    ];
+    assert_eq!(left, expected);
+
+    // What is made for those who come after them stays.
+    registry
+        .add_service(&act, &"photos".parse().unwrap())
+        .await
+        .unwrap();
+    registry.add_user(&act, &bob).await.unwrap();
+    assert_eq!(
+        registry.sweep(now, None).await.unwrap(),
+        1,
+        "bob's of before"
+    );
+    registry.add_group(&act, &ops).await.unwrap();
+    registry.add_group_member(&act, &ops, "bob").await.unwrap();
+    for grant in [grants[0], grants[2], grants[3]] {
+        add(grant).await;
+    }
+    assert_eq!(registry.sweep(now, None).await.unwrap(), 0);
 }

@@ -6,9 +6,9 @@ use cattery_core::limits::{MAX_CAVEATS, MAX_MESSAGE};
 use crate::failure::Failure;
 
 /// How many, and how many bytes of them all.
-pub(super) struct Room {
+pub(in crate::rpc) struct Room {
     /// What they are of, with its article.
-    pub(super) of: &'static str,
+    of: &'static str,
     count: usize,
     bytes: usize,
 }
@@ -21,14 +21,14 @@ pub(super) const GRANT: Room = Room {
 };
 
 /// Beside those of a grant.
-pub(super) const API_KEY: Room = Room {
+pub(in crate::rpc) const API_KEY: Room = Room {
     of: "an API key",
     count: MAX_CAVEATS / 2,
     bytes: MAX_MESSAGE / 4,
 };
 
 /// Each one can hold for some request, and together they fit into keys and tokens.
-pub(super) fn check(caveats: &[Vec<u8>], room: &Room) -> Result<(), Failure> {
+pub(in crate::rpc) fn check(caveats: &[Vec<u8>], room: &Room) -> Result<(), Failure> {
     let of = room.of;
     if caveats.len() > room.count {
         return Err(Failure::Invalid(format!(

@@ -1,22 +1,25 @@
 //! `cattery.v1.Admin`: one file for each kind of thing that operators look after.
 
 mod agents;
-mod api_keys;
+pub(super) mod api_keys;
 mod backup;
 mod cas;
-mod caveats;
+pub(super) mod caveats;
+mod ending;
 mod grants;
-mod leases;
+mod groups;
+pub(super) mod leases;
 mod operators;
-mod revocations;
+pub(super) mod revocations;
 mod schedule;
 mod services;
 mod status;
+mod tied;
 mod users;
 
 use std::time::Duration;
 
-use cattery_core::{Principal, ServiceName, UserName};
+use cattery_core::{NameError, Principal, ServiceName, UserName};
 use cattery_proto::v1::admin_server::Admin;
 use cattery_proto::v1::*;
 use cattery_sdk::portable::Portable;
@@ -25,7 +28,8 @@ use zeroize::Zeroizing;
 
 use super::call::serve;
 use crate::cluster::{Authority, Shared};
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
+use crate::granting::{Grantee, GroupName, PatternError, ServicePattern};
 use crate::records::Hex;
 
 /// `cattery.v1.Admin`.
@@ -73,7 +77,15 @@ admin! {
     list_leases: ListLeasesRequest -> ListLeasesResponse = leases::list;
     add_grant: AddGrantRequest -> AddGrantResponse = grants::add;
     list_grants: ListGrantsRequest -> ListGrantsResponse = grants::list;
+    set_grant: SetGrantRequest -> SetGrantResponse = grants::set;
     remove_grant: RemoveGrantRequest -> RemoveGrantResponse = grants::remove;
+    explain_grant: ExplainGrantRequest -> ExplainGrantResponse = grants::explain;
+    add_group: AddGroupRequest -> AddGroupResponse = groups::add;
+    list_groups: ListGroupsRequest -> ListGroupsResponse = groups::list;
+    get_group: GetGroupRequest -> GetGroupResponse = groups::get;
+    remove_group: RemoveGroupRequest -> RemoveGroupResponse = groups::remove;
+    add_group_member: AddGroupMemberRequest -> AddGroupMemberResponse = groups::add_member;
+    remove_group_member: RemoveGroupMemberRequest -> RemoveGroupMemberResponse = groups::remove_member;
     get_key_schedule: GetKeyScheduleRequest -> GetKeyScheduleResponse = schedule::get;
     change_key_schedule: ChangeKeyScheduleRequest -> ChangeKeyScheduleResponse = schedule::change;
     get_cas: GetCasRequest -> GetCasResponse = cas::get;
@@ -97,8 +109,35 @@ fn principal(name: &str) -> Result<Principal, Failure> {
         .map_err(|error| Failure::name("principal", name, error))
 }
 
+fn group_name(name: &str) -> Result<GroupName, Failure> {
+    name.parse()
+        .map_err(|error| Failure::name("group name", name, error))
+}
+
+/// Who a grant is made to.
+fn grantee(name: &str) -> Result<Grantee, Failure> {
+    name.parse().map_err(|error| match error {
+        NameError::NoKind => Failure::Invalid(format!(
+            "the principal `{}` is not valid: who can have a grant is `user/NAME`, `service/NAME` or `group/NAME`",
+            shown(name)
+        )),
+        error => Failure::name("name", name, error),
+    })
+}
+
+/// What a grant is for.
+fn services(name: &str) -> Result<ServicePattern, Failure> {
+    name.parse().map_err(|error| match error {
+        PatternError::Name(error) => Failure::name("service name", name, error),
+        error => Failure::Invalid(format!(
+            "the pattern `{}` is not valid: {error}",
+            shown(name)
+        )),
+    })
+}
+
 /// A length that a request gives, 0 standing for the default.
-fn length(
+pub(super) fn length(
     seconds: u64,
     default: Duration,
     most: Duration,
@@ -116,7 +155,7 @@ fn length(
 }
 
 /// What goes into the text that people carry.
-fn portable(
+pub(super) fn portable(
     authority: &Authority,
     id: &Hex<8>,
     secret: Zeroizing<[u8; 32]>,
@@ -131,6 +170,6 @@ fn portable(
 }
 
 /// A number of things, as the protos count them.
-fn count(things: usize) -> u32 {
+pub(super) fn count(things: usize) -> u32 {
     u32::try_from(things).unwrap_or(u32::MAX)
 }

@@ -17,26 +17,14 @@ pub(super) async fn revoke(
     act: Act,
     request: v1::RevokeRequest,
 ) -> Result<v1::RevokeResponse, Failure> {
-    let given = request.revocations;
-    if !(1..=MOST_REVOKED).contains(&given.len()) {
-        return Err(Failure::Invalid(format!(
-            "{} revocations are in the request, and there have to be from 1 to {MOST_REVOKED}",
-            given.len()
-        )));
-    }
-    let revocations = given.iter().enumerate().map(|(index, one)| {
-        checked(one).map_err(|why| match why {
-            Failure::Invalid(why) => Failure::Invalid(format!("revocation {}: {why}", index + 1)),
-            other => other,
-        })
-    });
-    let revocations: Vec<Revocation> = revocations.collect::<Result<_, _>>()?;
+    let revocations = checked(&request.revocations, MOST_REVOKED)?;
     let registry = &authority.registry;
     registry.expect_known(&revocations).await?;
     let how = Revoking {
         timing: authority.timing(),
         wait: request.wait,
-        proof: None,
+        because: None,
+        own: None,
     };
     let changed = decide(|| registry.revoke_ids(&act, &revocations, how)).await?;
     Ok(v1::RevokeResponse {
@@ -103,7 +91,27 @@ pub(super) fn position(authority: &Authority, sequence: u64) -> v1::Position {
     }
 }
 
-fn checked(one: &v1::Revocation) -> Result<Revocation, Failure> {
+/// What is to be revoked, at most so many.
+pub(in crate::rpc) fn checked(
+    given: &[v1::Revocation],
+    most: usize,
+) -> Result<Vec<Revocation>, Failure> {
+    if !(1..=most).contains(&given.len()) {
+        return Err(Failure::Invalid(format!(
+            "{} revocations are in the request, and there have to be from 1 to {most}",
+            given.len()
+        )));
+    }
+    let revocations = given.iter().enumerate().map(|(index, given)| {
+        one(given).map_err(|why| match why {
+            Failure::Invalid(why) => Failure::Invalid(format!("revocation {}: {why}", index + 1)),
+            other => other,
+        })
+    });
+    revocations.collect()
+}
+
+fn one(one: &v1::Revocation) -> Result<Revocation, Failure> {
     let id = match one.kind() {
         v1::RevocationKind::Lease => RevocableIdRecord::Lease(id(&one.id, "a lease's")?),
         v1::RevocationKind::Token => RevocableIdRecord::Token(id(&one.id, "a token's")?),

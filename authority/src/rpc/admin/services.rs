@@ -10,6 +10,7 @@ use super::{count, length, portable, service_name};
 use crate::act::Act;
 use crate::cluster::Authority;
 use crate::failure::Failure;
+use crate::granting::ServicePattern;
 use crate::records::ServiceRecord;
 use crate::registry::decide;
 
@@ -59,7 +60,9 @@ pub(super) async fn get(
     let service = registry.service(name.as_str()).await?.record;
     let mut agents = registry.agents().await?;
     agents.retain(|agent| agent.is_of(&service));
-    let grants = registry.grants(None, Some(&name)).await?;
+    let grants = registry
+        .grants(None, Some(&ServicePattern::Exact(name)))
+        .await?;
     Ok(v1::GetServiceResponse {
         service: Some(shape(service, agents.len())),
         agents: shapes(authority, agents).await?,

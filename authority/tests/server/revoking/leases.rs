@@ -14,7 +14,7 @@ use super::{ids, with_alice};
 use crate::harness::{Cluster, now, refused};
 
 impl Cluster {
-    pub(super) async fn leases(&self, principal: &str) -> Vec<Lease> {
+    pub(crate) async fn leases(&self, principal: &str) -> Vec<Lease> {
         let principal = principal.to_owned();
         let request = ListLeasesRequest { principal };
         let answer = self.admin().list_leases(request).await.unwrap();

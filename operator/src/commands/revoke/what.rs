@@ -77,11 +77,16 @@ impl What {
         Self::new(v1::RevocationKind::Lease, principal, id)
     }
 
+    /// A handed-out key or token of a principal.
+    pub(crate) fn handed_out(principal: &str, id: &[u8]) -> Self {
+        Self::new(v1::RevocationKind::HandedOut, principal, id)
+    }
+
     /// What somebody holds: a token, or a key. Nothing of it is verified, so what is forged takes nothing from anybody but an entry.
     ///
     /// # Errors
     /// It is neither.
-    pub(super) fn of_text(text: &str, whole_lease: bool) -> anyhow::Result<Self> {
+    pub(crate) fn of_text(text: &str, whole_lease: bool) -> anyhow::Result<Self> {
         let text = inspect::parts(without_scheme(text))
             .next()
             .unwrap_or_default();
@@ -138,8 +143,27 @@ impl What {
         }
     }
 
+    /// The same, as its principal asks for it.
+    pub(crate) fn own_request(&self) -> v1::OwnRevocation {
+        v1::OwnRevocation {
+            kind: self.kind.into(),
+            id: self.id.clone(),
+            not_after: self.not_after,
+        }
+    }
+
+    /// Whose it is.
+    pub(crate) fn principal(&self) -> &str {
+        &self.principal
+    }
+
+    /// The id of what was handed out, lower-case hex; none where it is something else.
+    pub(crate) fn handed_out_id(&self) -> Option<String> {
+        (self.kind == v1::RevocationKind::HandedOut).then(|| hex::encode(&self.id))
+    }
+
     /// `token 5f0c… of user/alice`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!(
             "{} {} of {}",
             name(self.kind),

@@ -204,7 +204,11 @@ impl Hand {
         let (principal, service) = take(&mut self.dice, &mut self.grants);
         let thing = Thing::Grant(principal.clone(), service.clone());
         lock(&self.known).begin(thing.clone(), None);
-        let request = RemoveGrantRequest { principal, service };
+        let request = RemoveGrantRequest {
+            principal,
+            service,
+            ending: None,
+        };
         let answer = self.operator.admin.remove_grant(request).await;
         self.end(&thing, answer)
     }
