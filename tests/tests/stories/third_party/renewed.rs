@@ -175,7 +175,7 @@ async fn code(mut agent: AgentClient<Channel>, presentation: &str) -> Result<Str
     let request = VerifyRequest {
         presentation: presentation.to_owned(),
         facts: Some(facts),
-        ..VerifyRequest::default()
+        forwarded: Vec::new(),
     };
     Ok(match agent.verify(request).await?.into_inner().result {
         Some(verify_response::Result::Caller(_)) => String::new(),
