@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Signer {
-    /// Sends along the discharges that tokens ask for, those for services further on included. [`SignLayer`](super::SignLayer) waits for one that is not held yet, some seconds
-    /// at most; without that layer a token fails until its discharges have come, in the background.
+    /// Sends along the discharges that tokens ask for, those for services further on included. [`SignLayer`](super::SignLayer) waits for
+    /// one that is not held yet, some seconds at most; without that layer a token fails until its discharges have come, in the background.
     #[must_use]
     pub fn vouched_by(mut self, third_parties: ThirdParties) -> Self {
         self.third_parties = Some(third_parties);
