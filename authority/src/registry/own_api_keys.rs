@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::api_keys::{ApiKeyState, Fresh};
+use super::api_keys::{ApiKeyState, Fresh, Proven};
 use super::grants::shown_caveats;
 use super::{Registry, Stored};
 use crate::act::{Act, random};
@@ -13,7 +13,7 @@ use crate::audit::Action;
 use crate::config::show_duration;
 use crate::failure::{Failure, shown};
 use crate::records::{ApiKeyRecord, Hex, UserRecord, key};
-use crate::store::Transaction;
+use crate::store::{Revision, Transaction};
 
 /// Most that one API key has made and that are good: they end with it in one transaction.
 const MOST_GOOD: usize = 32;
@@ -130,6 +130,24 @@ impl Registry {
             children.extend(child.map(|child| child.record));
         }
         Ok(children)
+    }
+
+    /// Where the record is now of an API key that proved somebody a moment ago, and its revision: those that it made change it. `None` where it
+    /// does not prove the same any more.
+    pub(crate) async fn still_proves(
+        &self,
+        proven: &Proven,
+        now: u64,
+    ) -> Result<Option<(String, Revision)>, Failure> {
+        let (_, stored) = match self.good_api_key(&proven.api_key, now).await {
+            Err(Failure::Contended) => return Ok(None),
+            good => good?,
+        };
+        let record = &stored.record;
+        let is_same = record.registration == proven.registration
+            && record.caveats == proven.caveats
+            && record.expires_at == proven.expires_at;
+        Ok(is_same.then_some((stored.key, stored.revision)))
     }
 
     /// The caller's API key, and its user. Whoever was let in a moment ago is told at the next call why it works no more.

@@ -105,6 +105,7 @@ async fn issue(
         }
     };
     check(&request.services)?;
+    let mut act = call.act;
     let mut attempts = 1;
     loop {
         authority.bulletin.check()?;
@@ -120,7 +121,7 @@ async fn issue(
             Applying::to(&authority.registry, &principal, client.registration()).await?;
         let lease = Lease {
             authority,
-            act: &call.act,
+            act: &act,
             principal: &principal,
             version: client.version(),
             proof: &proof,
@@ -131,13 +132,34 @@ async fn issue(
             asked,
         };
         match lease.issue_all(&mut applying).await {
-            // An operator took something away from somebody meanwhile, most likely from somebody else.
-            Err(Failure::Contended) if attempts < ATTEMPTS && applying.is_outdated().await? => {
-                attempts += 1;
-            }
+            Err(Failure::Contended) if attempts < ATTEMPTS => attempts += 1,
             other => return other,
         }
+        if !may_begin_anew(authority, &call.caller, &mut act, &applying).await? {
+            return Err(Failure::Contended);
+        }
     }
+}
+
+/// Whether what a call rests on is another by now, and gives the same: its API key made another one, or an operator took something away from
+/// somebody, most likely from somebody else.
+async fn may_begin_anew(
+    authority: &Authority,
+    caller: &Caller,
+    act: &mut Act,
+    applying: &Applying<'_>,
+) -> Result<bool, Failure> {
+    if let Caller::User(proven) = caller {
+        let still = authority.registry.still_proves(proven, act.now()).await?;
+        let Some(record) = still else {
+            return Ok(false);
+        };
+        if act.rests_on.as_ref() != Some(&record) {
+            act.rests_on = Some(record);
+            return Ok(true);
+        }
+    }
+    applying.is_outdated().await
 }
 
 /// The services asked for can be served in one call.

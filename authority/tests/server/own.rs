@@ -383,3 +383,25 @@ async fn a_user_takes_back_their_own_and_nothing_else() {
         1
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_keys_goes_on_while_the_api_key_makes_others() {
+    let cluster = alice().await;
+    let (_, parent) = cluster.api_key("alice").await;
+    let making = async {
+        for _ in 0..10 {
+            cluster.make(&parent, 0, &[]).await.unwrap();
+        }
+    };
+    let fetching = async {
+        for _ in 0..20 {
+            let keys = cluster.user_keys(&parent, &["photos"], 0).await.unwrap();
+            assert!(keys[0].1.is_some());
+        }
+    };
+    tokio::join!(making, fetching, async {
+        for _ in 0..20 {
+            cluster.user_keys(&parent, &["photos"], 0).await.unwrap();
+        }
+    });
+}

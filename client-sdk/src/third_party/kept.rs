@@ -42,6 +42,8 @@ struct Attempts {
     count: u64,
     /// The last one, where it failed.
     failed: Option<(Instant, Arc<AskError>)>,
+    /// There are no more.
+    gone: bool,
 }
 
 impl Kept {
@@ -70,8 +72,18 @@ impl Kept {
         held.as_ref().is_some_and(|held| held.not_after() > now)
     }
 
-    /// Waits for one attempt. Many who wait are one attempt.
-    pub(super) async fn wait(&self, now: impl Fn() -> u64) -> Result<(), Unvouched> {
+    /// Waits for one attempt. Many who wait are one attempt. `None`: it was let go, and somebody else has to ask.
+    pub(super) async fn wait(&self, now: impl Fn() -> u64) -> Option<Result<(), Unvouched>> {
+        let waited = self.wait_until_gone(now).await;
+        (waited.is_ok() || !self.attempts.borrow().gone).then_some(waited)
+    }
+
+    /// Tells those who wait that nobody asks any more.
+    pub(super) fn let_go(&self) {
+        self.attempts.send_modify(|attempts| attempts.gone = true);
+    }
+
+    async fn wait_until_gone(&self, now: impl Fn() -> u64) -> Result<(), Unvouched> {
         let mut attempts = self.attempts.subscribe(); // first, so that no attempt ends unnoticed after the check
         if self.good(now()).is_some() {
             return Ok(());
@@ -79,6 +91,9 @@ impl Kept {
         let is_fresh = |(at, _): &&(Instant, Arc<AskError>)| at.elapsed() < GAP;
         if let Some((_, why)) = attempts.borrow().failed.as_ref().filter(is_fresh) {
             return Err(self.refused(why));
+        }
+        if attempts.borrow().gone {
+            return Err(Unvouched::TooLate(self.needed.principal.clone()));
         }
         self.wanted.notify_one();
         if timeout(WAIT, attempts.changed()).await.is_err() {
@@ -224,7 +239,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_used_is_renewed_before_it_ends() {
         world(async |kept, now, asked, _| {
-            kept.wait(now).await.unwrap();
+            kept.wait(now).await.unwrap().unwrap();
             for _ in 0..600 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 assert!(kept.good(now()).is_some());
@@ -238,7 +253,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_uses_is_let_go() {
         world(async |kept, now, asked, _| {
-            kept.wait(now).await.unwrap();
+            kept.wait(now).await.unwrap().unwrap();
             tokio::time::sleep(IDLE * 4).await;
             let asked = asked.load(Ordering::SeqCst);
             assert!(asked <= 13, "{asked}");
@@ -248,20 +263,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_waits_when_it_is_let_go_asks_somebody_else() {
+        let (kept, now) = (kept(), || 1_000);
+        let waits = tokio::spawn({
+            let kept = Arc::clone(&kept);
+            async move { kept.wait(now).await.is_none() }
+        });
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        kept.let_go();
+        assert!(waits.await.unwrap());
+        assert!(kept.wait(now).await.is_none());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_no_is_heard_and_not_asked_for_by_everybody() {
         world(async |kept, now, asked, no| {
-            kept.wait(now).await.unwrap();
+            kept.wait(now).await.unwrap().unwrap();
             no.store(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_secs(61)).await;
             let before = asked.load(Ordering::SeqCst);
             for _ in 0..100 {
-                let refused = kept.wait(now).await;
+                let refused = kept.wait(now).await.unwrap();
                 assert!(matches!(refused, Err(Unvouched::Refused { .. })));
             }
             assert!(asked.load(Ordering::SeqCst) <= before + 1);
             no.store(0, Ordering::SeqCst);
             tokio::time::sleep(GAP).await;
-            kept.wait(now).await.unwrap();
+            kept.wait(now).await.unwrap().unwrap();
         })
         .await;
     }

@@ -169,8 +169,10 @@ impl ThirdParties {
             .map(|needed| self.kept(needed))
             .collect::<Result<_, _>>()?;
         // All are on their way already: to wait for one after the other takes no longer.
-        for kept in kept {
-            kept.wait(|| self.now()).await?;
+        for (needed, mut kept) in needed.iter().zip(kept) {
+            while let None = kept.wait(|| self.now()).await.transpose()? {
+                kept = self.kept(needed)?;
+            }
         }
         Ok(())
     }
@@ -243,6 +245,7 @@ async fn keep(kept: Arc<Kept>, shared: Weak<Shared>, way: Way, client: Client) {
     if let Some(shared) = shared.upgrade() {
         shared.forget(&kept);
     }
+    kept.let_go();
 }
 
 fn find(known: &Known, asked: &NeededRef<'_>) -> Option<Arc<Kept>> {
