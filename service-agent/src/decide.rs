@@ -59,12 +59,12 @@ impl Agent {
     ) -> Result<T, Verdict> {
         let now = Moment::now();
         let (kept, spend) = self.verify_at(now, presenter, presentation, facts, |verified| {
-            let not_after = verified.not_after();
-            (keep(verified), not_after)
+            let (not_after, token_id) = (verified.not_after(), verified.token_id());
+            (keep(verified), not_after, token_id)
         })?;
-        let (kept, not_after) = kept;
+        let (kept, not_after, token_id) = kept;
         if let Some(spend) = spend {
-            self.spend(spend, not_after).await?;
+            self.spend(spend, not_after, Some(token_id)).await?;
         }
         Ok(kept)
     }

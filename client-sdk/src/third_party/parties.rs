@@ -170,7 +170,7 @@ impl ThirdParties {
             .collect::<Result<_, _>>()?;
         // All are on their way already: to wait for one after the other takes no longer.
         for (needed, mut kept) in needed.iter().zip(kept) {
-            while let None = kept.wait(|| self.now()).await.transpose()? {
+            while kept.wait(|| self.now()).await.transpose()?.is_none() {
                 kept = self.kept(needed)?;
             }
         }

@@ -133,7 +133,7 @@ impl Agent {
             Err(UseRefused::Full) => return Ok(answer(Code::ReplayFull.as_str())),
         }
         let spent = match memory.into_spend() {
-            Some(spend) => self.spend(spend, not_after).await,
+            Some(spend) => self.spend(spend, not_after, None).await,
             None => Ok(()),
         };
         Ok(answer(spent.map_or_else(Verdict::code, |()| "")))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cattery_core::{Code, MemorySince, SingleUse, Use, UseRefused};
 use cattery_proto::v1::{SpendOutcome, SpendSingleUseRequest};
 use rand::random;
-use tracing::{debug, info};
+use tracing::{debug, warn};
 
 use super::MemoryAt;
 use crate::agent::Agent;
@@ -68,23 +68,35 @@ impl SingleUse for Noting<'_> {
 }
 
 impl Agent {
-    /// Has the authorities spend a use. Where none answers it is not known whether it was spent, and the token is not accepted.
-    pub(crate) async fn spend(&self, spend: Spend, not_after: u64) -> Result<(), Verdict> {
+    /// Has the authorities spend a use of a token that ends at `not_after` (Unix seconds). Where none answers it is not known whether it was
+    /// spent, and the token is not accepted.
+    pub(crate) async fn spend(
+        &self,
+        spend: Spend,
+        not_after: u64,
+        token_id: Option<[u8; 16]>,
+    ) -> Result<(), Verdict> {
         let request = SpendSingleUseRequest {
             mark: spend.mark.to_vec(),
             not_after,
             attempt: random::<[u8; 16]>().to_vec(),
         };
-        let refused = match self.ask_to_spend(request).await {
+        let refuses = "the shared memory of single-use tokens refuses it";
+        let (refused, detail) = match self.ask_to_spend(request).await {
             Some(SpendOutcome::Spent) => return Ok(()),
-            Some(SpendOutcome::Replayed) => Verdict::Denied(Code::Replayed),
-            Some(SpendOutcome::Full) => Verdict::Denied(Code::ReplayFull),
-            Some(SpendOutcome::Unspecified) | None => Verdict::Unavailable,
+            Some(SpendOutcome::Replayed) => (Verdict::Denied(Code::Replayed), refuses),
+            Some(SpendOutcome::Full) => (Verdict::Denied(Code::ReplayFull), refuses),
+            Some(SpendOutcome::Unspecified) | None => (
+                Verdict::Unavailable,
+                "no authority says whether it was used",
+            ),
         };
+        let token_id = token_id.map(hex::encode);
         debug!(
-            code = refused.code(),
-            detail = "the shared memory of single-use tokens refuses it",
+            code = %refused.code(),
+            %detail,
             principal = spend.principal,
+            token_id,
             "refused"
         );
         Err(refused)
@@ -95,7 +107,7 @@ impl Agent {
             match self.link.spend_single_use(request.clone(), PATIENCE).await {
                 Ok(answer) => return Some(answer.outcome()),
                 Err(error) if self.spending_said.is_time(Moment::now().steady) => {
-                    info!(%error, "single uses cannot be spent: tokens for a single use are answered with 503");
+                    warn!(%error, "single uses cannot be spent: tokens for a single use are answered with 503");
                 }
                 Err(error) => debug!(%error, "a single use cannot be spent"),
             }
