@@ -20,6 +20,10 @@ cases   prints JSON lines. The first one is {"seed", "now", "service", "principa
         (in an earlier second than now). A seed and a time make the same tokens, so use a pair once for a verifier.
         Some facts are not ASCII; they are meant as UTF-8.
 mint    prints one token, to use as: curl -H "Authorization: Bearer $(client.py mint ... < key)"
+attenuate
+        prints a narrower key; or a narrower token, where standard input is a token
+discharge
+        prints the key's word for a ticket, to be put behind the token and a comma
 
 The exit code is 2 where the key or the options are of no use.
 """
@@ -111,6 +115,26 @@ def arguments(argv):
     m = modes.add_parser("mint", help="print one token")
     m.add_argument("--lifetime", type=int, default=LIFETIME, help="seconds (default: %(default)s)")
     m.add_argument("--not-before", type=int, default=None, help="Unix seconds (default: now)")
+    add_caveats(m)
+    m.add_argument("--claims-type", default="", help="full name of a message")
+    m.add_argument("--claims", type=bytes.fromhex, default=b"", metavar="HEX")
+
+    a = modes.add_parser("attenuate", help="print a narrower key or token")
+    add_caveats(a)
+
+    d = modes.add_parser("discharge", help="print a discharge")
+    d.add_argument("--ticket", type=bytes.fromhex, required=True, metavar="HEX", help="16 to 64 bytes")
+    d.add_argument("--lifetime", type=int, default=60, help="seconds (default: %(default)s)")
+    add_caveats(d)
+
+    asks_help = argv[:1] in (["-h"], ["--help"])
+    args = parser.parse_args(argv if asks_help or argv[:1] and argv[0] in modes.choices else ["cases", *argv])
+    if getattr(args, "body_sha256", None) and not args.bind:
+        parser.error("--body-sha256 goes with --bind")
+    return args
+
+
+def add_caveats(m):
     m.add_argument("--method", action="append", default=[], help="GET, or /pkg.Service/Method; may be repeated")
     m.add_argument("--path-prefix", metavar="/PATH")
     m.add_argument("--source-addr", action="append", default=[], metavar="BLOCK", help="192.0.2.0/24; may be repeated")
@@ -119,20 +143,13 @@ def arguments(argv):
     m.add_argument("--context", action="append", default=[], metavar="KEY=VALUE", help="may be repeated")
     m.add_argument("--bind", nargs=3, metavar=("METHOD", "AUTHORITY", "PATH_AND_QUERY"), help="for this request alone")
     m.add_argument("--body-sha256", type=bytes.fromhex, metavar="HEX", help="with --bind: for this body alone")
+    m.add_argument("--third-party", action="append", default=[], metavar="PRINCIPAL:HEX", help="may be repeated")
     m.add_argument("--once", action="store_true", help="single use")
     m.add_argument("--revocation-id", type=bytes.fromhex, metavar="HEX", help="16 bytes")
-    m.add_argument("--claims-type", default="", help="full name of a message")
-    m.add_argument("--claims", type=bytes.fromhex, default=b"", metavar="HEX")
-
-    asks_help = argv[:1] in (["-h"], ["--help"])
-    args = parser.parse_args(argv if asks_help or argv[:1] in (["cases"], ["mint"]) else ["cases", *argv])
-    if args.mode == "mint" and args.body_sha256 and not args.bind:
-        parser.error("--body-sha256 goes with --bind")
-    return args
 
 
 def caveats_of(args):
-    """The caveats that the options of `mint` ask for, in the order of their numbers (SPEC 3)."""
+    """The caveats that options ask for, in the order of their numbers (SPEC 3)."""
     for kind, entries in (("scopes", args.scope), ("methods", args.method)):
         if entries:
             yield caveat(kind, any_of=entries)
@@ -148,6 +165,9 @@ def caveats_of(args):
     for entry in args.context:
         key, _, value = entry.partition("=")
         yield caveat("context", key=key, value=value)
+    for entry in args.third_party:
+        principal, _, ticket = entry.rpartition(":")
+        yield caveat("third_party", principal=principal, ticket=bytes.fromhex(ticket))
     if args.once:
         yield caveat("single_use", id=secrets.token_bytes(16))
     if args.revocation_id:
@@ -159,6 +179,20 @@ def mint(key, args):
     end = min(begin + args.lifetime, key.id.expires_at)  # step 6 refuses what outlives its key
     token = cat1.mint(key, begin, end, secrets.token_bytes(16), list(caveats_of(args)), args.claims_type, args.claims)
     print(cat1.token_text(token))
+
+
+def attenuate(key, args):
+    print(cat1.key_text(cat1.attenuate_key(key, *caveats_of(args))))
+
+
+def attenuate_token(text, args):
+    print(cat1.token_text(cat1.attenuate_token(cat1.parse_token(text), *caveats_of(args))))
+
+
+def discharge(key, args):
+    now = int(time.time())
+    end = min(now + args.lifetime, key.id.expires_at)
+    print(cat1.discharge_text(cat1.discharge(key, args.ticket, now, end, caveats=list(caveats_of(args)))))
 
 
 def print_cases(key, args):
@@ -187,11 +221,15 @@ def print_cases(key, args):
 
 def main(argv):
     args = arguments(argv)
+    text = sys.stdin.read().strip()
     try:
-        key = cat1.parse_key(sys.stdin.read().strip())
+        if args.mode == "attenuate" and text.startswith(cat1.TOKEN_PREFIX):
+            attenuate_token(text, args)
+            return 0
+        key = cat1.parse_key(text)
     except cat1.Refused as refused:
         return refuse(f"no key on standard input ({refused})")
-    (mint if args.mode == "mint" else print_cases)(key, args)
+    {"mint": mint, "attenuate": attenuate, "discharge": discharge, "cases": print_cases}[args.mode](key, args)
     return 0
 
 

@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, net::IpAddr};
 use anyhow::{Context as _, Result, bail, ensure};
 use cattery_proto::v1::{RequestFacts, VerifyRequest, verify_response};
 use cattery_tests::{
-    agent::FORWARD_AUTH,
+    agent::{CONFIG, FORWARD_AUTH},
     api,
     cli::Cli,
     dev::Dev,
     http::{self, Response},
     python,
     random::seed,
-    town::{Folder, Town},
+    town::{Folder, Setting, Town, welcome},
 };
 use serde_json::Value;
 use tonic::Code;
@@ -86,6 +86,67 @@ fn what_the_foreign_client_mints_is_good() -> Result<()> {
         answer.status == 200 && answer.header("x-cat-principal") == Some("user/alice"),
         "{answer:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_foreign_client_narrows_binds_and_vouches() -> Result<()> {
+    const TICKET: &str = "00112233445566778899aabbccddeeff";
+    let town = Town::with(&Setting {
+        agent: format!("{CONFIG}[verify]\nleeway_seconds = 0\n"),
+        ..Setting::default()
+    })?;
+    let key = town.alice.ok(&["key", "export", "photos"], "")?;
+    let others = ["carol", "mallory"].map(|name| Cli::new(town.folder(), name));
+    for (home, name) in others.iter().zip(["carol", "mallory"]) {
+        welcome(&town.admin, home, name, "photos")?;
+    }
+    next_second()?;
+    let python = |args: &[&str], stdin: &str| {
+        let printed = python::run("client.py", args, stdin)?;
+        anyhow::Ok(printed.trim().to_owned())
+    };
+    let [carols, mallorys] = others.map(|home| {
+        let key = home.ok(&["key", "export", "photos"], "")?;
+        python(&["discharge", "--ticket", TICKET], &key)
+    });
+    let carols = carols?;
+    let asks = format!("user/carol:{TICKET}");
+    let narrow = [
+        "attenuate",
+        "--path-prefix",
+        "/albums",
+        "--third-party",
+        &asks,
+    ];
+    let narrow = python(&narrow, &key)?;
+    let bind = ["mint", "--once", "--bind", "GET", "photos.example"];
+    let mint = |path: &str| python(&[&bind[..], &[path]].concat(), &narrow);
+    let code = |path: &str, presentation: &str| {
+        let answer = town.agent.forward_auth_of("GET", path, presentation)?;
+        anyhow::Ok((answer.status, answer.body.trim().to_owned()))
+    };
+    let refused = (403, "caveat_failed".to_owned());
+
+    let token = mint("/albums/7")?;
+    ensure!(code("/albums/7", &token)? == refused, "nobody vouches");
+    let by_another = format!("{token},{}", mallorys?);
+    ensure!(
+        code("/albums/7", &by_another)? == refused,
+        "not who was asked"
+    );
+    let vouched = format!("{token},{carols}");
+    ensure!(code("/albums/8", &vouched)? == refused, "another request");
+    ensure!(code("/albums/7", &vouched)?.0 == 200);
+    ensure!(code("/albums/7", &vouched)? == (401, "replayed".to_owned()));
+    let outside = format!("{},{carols}", mint("/admin")?);
+    ensure!(code("/admin", &outside)? == refused, "not below /albums");
+    // A token that was used is not new when it is narrowed.
+    let narrower = python(&["attenuate", "--method", "GET"], &token)?;
+    let narrower = format!("{narrower},{carols}");
+    ensure!(code("/albums/7", &narrower)? == (401, "replayed".to_owned()));
+    let said = town.alice.ok(&["inspect"], &vouched)?;
+    ensure!(said.contains("user/carol vouches"), "{said}");
     Ok(())
 }
 
