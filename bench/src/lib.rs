@@ -1,4 +1,5 @@
 //! What several measurements share.
 #![forbid(unsafe_code)]
 
+pub mod out;
 pub mod rounds;

@@ -42,15 +42,16 @@ impl Agent {
         facts: &Facts<'_>,
         keep: impl Fn(&Verified<'_>) -> T,
     ) -> Result<(T, Vec<Forwarded<T>>), Verdict> {
-        let until = Instant::now() + PATIENCE;
+        let header = header.map(|header| (header, Instant::now() + PATIENCE));
         let keep_caller = |token: Verified<'_>| {
-            let presents = header.map(|header| (header, token.principal().to_owned()));
+            let presents =
+                header.map(|(header, until)| (header, until, token.principal().to_owned()));
             (keep(&token), presents)
         };
         let verified = self.verify(None, presentation, facts, keep_caller);
         let (caller, presents) = verified.await?;
         let mut forwarded = Vec::new();
-        if let Some((header, presenter)) = presents {
+        if let Some((header, until, presenter)) = presents {
             let is_trusted = self.takes_forwarded_from(&presenter);
             for presentation in header.presentations() {
                 if !is_trusted {

@@ -9,13 +9,12 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::SignError;
-use crate::body::BodySha256;
+use crate::body::{BodySha256, NotWhole, whole};
 
 /// Holds each body until all of it is there, and sets [`BodySha256`] for the [`SignLayer`](super::SignLayer) inside it. A body of more than
 /// `limit` bytes is not sent, whether it says its length or streams: no more than that is ever held of one. Trailers are dropped: no token
@@ -76,26 +75,13 @@ where
         let limit = self.limit;
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let body = whole(body, limit).await?;
+            let body = whole(body, limit).await.map_err(|why| match why {
+                NotWhole::TooLong => SignError::BodyTooLong { limit }.into(),
+                NotWhole::Broken(error) => error,
+            })?;
             parts.extensions.insert(BodySha256::of(&body));
             let request = Request::from_parts(parts, body.into());
             inner.call(request).await.map_err(Into::into)
         })
-    }
-}
-
-async fn whole<B>(body: B, limit: usize) -> Result<Bytes, BoxError>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let too_long = || SignError::BodyTooLong { limit };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_long().into());
-    }
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_long().into()),
-        Err(error) => Err(error),
     }
 }

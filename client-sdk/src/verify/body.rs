@@ -10,12 +10,11 @@ use bytes::Bytes;
 use cattery_core::{Authorization, authorization};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::body::BodySha256;
+use crate::body::{BodySha256, NotWhole, whole};
 
 /// Buffers each body and sets [`BodySha256`] for the [`VerifyLayer`](super::VerifyLayer) inside it. Strangers make it buffer as
 /// well, with anything that looks like a token: keep the limit low. A longer body is answered with 413, one that breaks off with 400. Trailers are
@@ -76,19 +75,13 @@ where
                 return inner.call(request).await;
             }
             let (mut parts, body) = request.into_parts();
-            if body.size_hint().lower() > limit as u64 {
-                return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE));
-            }
-            match Limited::new(body, limit).collect().await {
+            match whole(body, limit).await {
                 Ok(body) => {
-                    let body = body.to_bytes();
                     parts.extensions.insert(BodySha256::of(&body));
                     inner.call(Request::from_parts(parts, body.into())).await
                 }
-                Err(error) if error.is::<LengthLimitError>() => {
-                    Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE))
-                }
-                Err(_) => Ok(refuse(StatusCode::BAD_REQUEST)),
+                Err(NotWhole::TooLong) => Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE)),
+                Err(NotWhole::Broken(_)) => Ok(refuse(StatusCode::BAD_REQUEST)),
             }
         })
     }

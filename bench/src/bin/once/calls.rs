@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use cattery_bench::rounds::spread;
+use cattery_bench::{out::table, rounds::spread};
 use cattery_proto::v1::{RequestFacts, VerifyRequest, agent_client::AgentClient, verify_response};
 use cattery_tests::town;
 use comfy_table::Table;
@@ -19,7 +19,7 @@ use tonic::transport::Channel;
 use crate::{
     Args,
     place::Place,
-    ratio, table,
+    ratio,
     tokens::{AUTHORITY, Kind, METHOD, PATH, mint},
 };
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use cattery_bench::rounds::median_ns;
+use cattery_bench::{out::table, rounds::median_ns};
 use cattery_core::{
     KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, RootKey, Scratch, UserKey,
     Verifier,
@@ -10,7 +10,7 @@ use cattery_core::{
 use comfy_table::Table;
 
 use crate::{
-    ratio, table,
+    ratio,
     tokens::{AUTHORITY, Kind, METHOD, PATH, mint},
 };
 

@@ -14,8 +14,8 @@ use std::{
     process::ExitCode,
 };
 
+use cattery_bench::out::say;
 use clap::{Parser, ValueEnum};
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
 
 use place::Place;
 
@@ -68,19 +68,7 @@ fn measure(args: &Args) -> anyhow::Result<()> {
     })
 }
 
-fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(ASCII_MARKDOWN)
-        .set_header(head.iter().copied());
-    table
-}
-
 fn ratio(of: u128, to: u128) -> String {
     let hundredths = of * 100 / to.max(1);
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
-}
-
-fn say(table: &Table) -> io::Result<()> {
-    writeln!(io::stdout(), "{table}\n")
 }

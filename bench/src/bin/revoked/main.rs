@@ -18,9 +18,12 @@ use std::{
 
 use cattery_core::RevokedIds;
 use clap::Parser;
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use comfy_table::Table;
 
-use cattery_bench::rounds::{median_ns, spread};
+use cattery_bench::{
+    out::{say, table},
+    rounds::{median_ns, spread},
+};
 use ids::{KEY, all, batches, fingerprint, id, principal};
 use peer::Peer;
 
@@ -170,16 +173,4 @@ fn changing(entries: u64, mut set: RevokedIds) -> Table {
 
 fn micros(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64() * 1e6)
-}
-
-fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(ASCII_MARKDOWN)
-        .set_header(head.iter().copied());
-    table
-}
-
-fn say(table: &Table) -> io::Result<()> {
-    writeln!(io::stdout(), "{table}\n")
 }

@@ -8,9 +8,9 @@ use cattery_core::{
 };
 use comfy_table::Table;
 
-use cattery_bench::rounds::median_ns;
+use cattery_bench::{out::table, rounds::median_ns};
 
-use crate::{ids::KEY, table};
+use crate::ids::KEY;
 
 const NOW: u64 = 1_790_000_000;
 /// Different tokens, so that no set finds its answer in a processor's cache.
