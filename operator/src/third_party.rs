@@ -17,7 +17,7 @@ use tonic::{
 };
 use zeroize::Zeroizing;
 
-use crate::{clock, home::Home, user_keys};
+use crate::{clock, home::Home, random, user_keys};
 
 /// A call that takes longer has failed.
 const TTL: u64 = 60;
@@ -101,12 +101,10 @@ pub(crate) async fn channel(
         digest,
         body: false,
     }];
-    let mut token_id = [0; 16];
-    getrandom::fill(&mut token_id).context("the operating system gives no random bytes")?;
     let spec = TokenSpec {
         not_before: now,
         not_after: now.saturating_add(TTL).min(key.id().expires_at),
-        token_id,
+        token_id: random::id()?,
         caveats: &caveats,
         ..TokenSpec::default()
     };

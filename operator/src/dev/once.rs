@@ -10,7 +10,7 @@ use super::{
     http,
     town::{SERVICE, Town},
 };
-use crate::{agent, clock, commands::Context, exit::Done, user_keys};
+use crate::{agent, clock, commands::Context, exit::Done, random, user_keys};
 
 /// How long the token lasts, seconds.
 const TTL: u64 = 60;
@@ -169,12 +169,10 @@ fn leased(key: &cattery_core::UserKey) -> String {
 
 fn mint(key: &cattery_core::UserKey) -> anyhow::Result<(Zeroizing<String>, String)> {
     let now = clock::now();
-    let mut token_id = [0; 16];
-    getrandom::fill(&mut token_id).context("the operating system gives no random bytes")?;
     let spec = TokenSpec {
         not_before: now,
         not_after: now + TTL,
-        token_id,
+        token_id: random::id()?,
         ..TokenSpec::default()
     };
     let mut token = Zeroizing::new(String::new());
