@@ -11,7 +11,7 @@ use tracing::{debug, info};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
-use crate::facts::Facts;
+use crate::decision::Question;
 use crate::keys::KeySet;
 use crate::once::{Noting, Spend};
 use crate::verdict::Verdict;
@@ -52,19 +52,23 @@ impl Agent {
     /// What the caller may be told; the rest is in the log.
     pub(crate) async fn verify<T>(
         &self,
+        question: &Question<'_>,
         presenter: Option<&str>,
         presentation: &str,
-        facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
         let now = Moment::now();
-        let (kept, spend) = self.verify_at(now, presenter, presentation, facts, |verified| {
+        let (kept, spend) = self.verify_at(now, question, presenter, presentation, |verified| {
             let (not_after, token_id) = (verified.not_after(), verified.token_id());
             (keep(verified), not_after, token_id)
         })?;
         let (kept, not_after, token_id) = kept;
         if let Some(spend) = spend {
-            self.spend(spend, not_after, Some(token_id)).await?;
+            let spent = self.spend(spend, not_after).await;
+            spent.map_err(|unspent| {
+                unspent.log(Some(question), Some(token_id));
+                unspent.verdict
+            })?;
         }
         Ok(kept)
     }
@@ -72,9 +76,9 @@ impl Agent {
     fn verify_at<T>(
         &self,
         now: Moment,
+        question: &Question<'_>,
         presenter: Option<&str>,
         presentation: &str,
-        facts: &Facts<'_>,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<(T, Option<Spend>), Verdict> {
         let keys = self.keys.load();
@@ -87,13 +91,13 @@ impl Agent {
             single_use: &memory,
             policy: self.policy(),
         };
-        let facts = facts.as_core();
+        let facts = question.facts.as_core();
         let kept = SCRATCH.with_borrow_mut(|scratch| {
             let code = match verifier.verify_by(presenter, presentation, &facts, now.wall, scratch)
             {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
-                    log(&denied, presenter, &facts);
+                    log(&denied, question, presenter, &facts);
                     denied.code
                 }
             };
@@ -145,8 +149,14 @@ impl Agent {
 /// What a stranger claims stays out of the log: the principal is there only once the tag was right. Who presents a forwarded token is
 /// known from a token of their own. A token for another request is told with what it was sent with, but for the query, which may be
 /// private.
-fn log(denied: &Denied<'_>, presenter: Option<&str>, facts: &RequestFacts<'_>) {
+fn log(
+    denied: &Denied<'_>,
+    question: &Question<'_>,
+    presenter: Option<&str>,
+    facts: &RequestFacts<'_>,
+) {
     let (code, reason) = (denied.code, denied.reason);
+    let (decision, face) = (question.id, question.face.as_str());
     let token_id = denied.token_id.map(hex::encode);
     match denied.key_id {
         Some(id) if is_of_another_request(reason) => debug!(
@@ -155,6 +165,8 @@ fn log(denied: &Denied<'_>, presenter: Option<&str>, facts: &RequestFacts<'_>) {
             principal = id.principal,
             token_id,
             presenter,
+            %decision,
+            face,
             method = facts.method,
             authority = facts.authority,
             path = facts.path(),
@@ -167,10 +179,14 @@ fn log(denied: &Denied<'_>, presenter: Option<&str>, facts: &RequestFacts<'_>) {
             principal = id.principal,
             token_id,
             presenter,
+            %decision,
+            face,
             "refused"
         ),
-        Some(id) => debug!(%code, detail = %reason, epoch = id.epoch, presenter, "refused"),
-        None => debug!(%code, detail = %reason, presenter, "refused"),
+        Some(id) => {
+            debug!(%code, detail = %reason, epoch = id.epoch, presenter, %decision, face, "refused");
+        }
+        None => debug!(%code, detail = %reason, presenter, %decision, face, "refused"),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::agent::Agent;
-use crate::facts::Facts;
+use crate::decision::Question;
 use crate::verdict::Verdict;
 
 /// What has to ask an authority is given up then, from the request's begin: the SDK waits for two seconds, and a caller is not to fail for
@@ -37,9 +37,9 @@ impl Agent {
     /// What the caller may be told of the own token; then nothing else was looked at.
     pub(crate) async fn verify_all<T>(
         &self,
+        question: &Question<'_>,
         presentation: &str,
         header: Option<&ForwardHeader<'_>>,
-        facts: &Facts<'_>,
         keep: impl Fn(&Verified<'_>) -> T,
     ) -> Result<(T, Vec<Forwarded<T>>), Verdict> {
         let header = header.map(|header| (header, Instant::now() + PATIENCE));
@@ -48,18 +48,19 @@ impl Agent {
                 header.map(|(header, until)| (header, until, token.principal().to_owned()));
             (keep(&token), presents)
         };
-        let verified = self.verify(None, presentation, facts, keep_caller);
+        let verified = self.verify(question, None, presentation, keep_caller);
         let (caller, presents) = verified.await?;
         let mut forwarded = Vec::new();
         if let Some((header, until, presenter)) = presents {
-            let is_trusted = self.takes_forwarded_from(&presenter);
+            let is_trusted = self.takes_forwarded_from(question, &presenter);
             for presentation in header.presentations() {
                 if !is_trusted {
                     forwarded.push(Err(ForwardRefused::NotTrusted));
                     continue;
                 }
-                let verified =
-                    self.verify(Some(&presenter), presentation, facts, |token| keep(&token));
+                let verified = self.verify(question, Some(&presenter), presentation, |token| {
+                    keep(&token)
+                });
                 let verified = timeout_at(until, verified).await;
                 let verified = verified.unwrap_or(Err(Verdict::Unavailable));
                 forwarded.push(verified.map_err(ForwardRefused::Token));
@@ -68,7 +69,7 @@ impl Agent {
         Ok((caller, forwarded))
     }
 
-    fn takes_forwarded_from(&self, presenter: &str) -> bool {
+    fn takes_forwarded_from(&self, question: &Question<'_>, presenter: &str) -> bool {
         let mut trusted = self.config.forward_from.iter();
         let is_trusted = trusted.any(|principal| principal.as_str() == presenter);
         if !is_trusted {
@@ -76,6 +77,8 @@ impl Agent {
                 code = PRESENTER_NOT_TRUSTED,
                 detail = "`[forward] from` does not name the presenter",
                 presenter,
+                decision = %question.id,
+                face = question.face.as_str(),
                 "refused"
             );
         }

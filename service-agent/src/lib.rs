@@ -31,6 +31,7 @@ mod cluster;
 mod config;
 mod contact;
 mod decide;
+mod decision;
 mod discharge;
 mod enrol;
 mod facts;

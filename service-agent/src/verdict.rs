@@ -8,6 +8,8 @@ use http::StatusCode;
 /// Why a caller does not get through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
+    /// The request has no token.
+    NoToken,
     /// The token is refused.
     Denied(Code),
     /// The agent cannot tell: it has no keys, or none that it may still rely on.
@@ -15,9 +17,10 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// A code of the protocol, or `unavailable`.
+    /// A code of the protocol, `no_token` or `unavailable`.
     pub(crate) fn code(self) -> &'static str {
         match self {
+            Self::NoToken => "no_token",
             Self::Denied(code) => code.as_str(),
             Self::Unavailable => "unavailable",
         }
@@ -26,6 +29,7 @@ impl Verdict {
     /// 401: who are you. 403: a caveat said no. 503: the agent cannot tell.
     pub(crate) fn http_status(self) -> StatusCode {
         match self {
+            Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Denied(code) => denial::http_status(code),
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cattery_core::{ForwardHeader, Verified};
+use cattery_core::{Authorization, ForwardHeader, Verified};
 use cattery_proto::v1;
 use tokio::task::spawn_blocking;
 use tonic::transport::server::UdsConnectInfo;
@@ -12,6 +12,7 @@ use v1::verify_response::Result as Outcome;
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::config::Peers;
+use crate::decision::{Face, Question};
 use crate::facts::from_message;
 use crate::forward::Forwarded;
 use crate::mint::MintRefused;
@@ -38,18 +39,23 @@ impl v1::agent_server::Agent for AgentService {
         let facts =
             from_message(&facts).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         let forwarded = ForwardHeader::read(request.forwarded.iter().map(String::as_bytes));
-        let verified = self
+        let question = Question::new(Face::Grpc, facts);
+        let presentation = Authorization::Presentation(&request.presentation);
+        let decided = self
             .agent
-            .verify_all(&request.presentation, forwarded.as_ref(), &facts, caller)
+            .decide(&question, presentation, forwarded.as_ref(), caller)
             .await;
-        Ok(Response::new(match verified {
+        let decision_id = question.id.to_string();
+        Ok(Response::new(match decided {
             Ok((caller, forwarded)) => v1::VerifyResponse {
                 result: Some(Outcome::Caller(caller)),
                 forwarded: forwarded.into_iter().map(verdict).collect(),
+                decision_id,
             },
             Err(verdict) => v1::VerifyResponse {
                 result: Some(Outcome::Denial(verdict.into())),
                 forwarded: Vec::new(),
+                decision_id,
             },
         }))
     }

@@ -133,10 +133,16 @@ impl Agent {
             Err(UseRefused::Full) => return Ok(answer(Code::ReplayFull.as_str())),
         }
         let spent = match memory.into_spend() {
-            Some(spend) => self.spend(spend, not_after, None).await,
+            Some(spend) => self.spend(spend, not_after).await,
             None => Ok(()),
         };
-        Ok(answer(spent.map_or_else(Verdict::code, |()| "")))
+        Ok(answer(match spent {
+            Ok(()) => "",
+            Err(unspent) => {
+                unspent.log(None, None);
+                unspent.verdict.code()
+            }
+        }))
     }
 }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use cattery_core::{Authorization, Code, FORWARD_HEADER, ForwardHeader, authorization};
+use cattery_core::{FORWARD_HEADER, ForwardHeader, authorization};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 
 use super::refusal::Refusals;
 use super::results::{Told, headers};
 use crate::agent::Agent;
+use crate::decision::{Face, Question};
 use crate::facts::from_headers;
-use crate::verdict::Verdict;
 
 /// The agent, and what it says where the answer is no.
 pub(super) struct ForwardAuth {
@@ -29,20 +29,22 @@ impl ForwardAuth {
 
 pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Request) -> Response {
     let (agent, refusals, asked) = (&auth.agent, &auth.refusals, request.headers());
+    let question = Question::new(
+        Face::ForwardAuth,
+        from_headers(asked, agent.config.header_facts),
+    );
     let values = asked.get_all(AUTHORIZATION).iter();
-    let presentation = match authorization(values.map(HeaderValue::as_bytes)) {
-        Authorization::Absent => return refusals.no_token(),
-        Authorization::Malformed => return refusals.refuse(Verdict::Denied(Code::Malformed)),
-        Authorization::Presentation(presentation) => presentation,
-    };
+    let authorization = authorization(values.map(HeaderValue::as_bytes));
     let values = asked.get_all(FORWARD_HEADER).iter();
     let forwarded = ForwardHeader::read(values.map(HeaderValue::as_bytes));
-    let facts = from_headers(asked, agent.config.header_facts);
-    let verified = agent.verify_all(presentation, forwarded.as_ref(), &facts, |token| {
+    let decided = agent.decide(&question, authorization, forwarded.as_ref(), |token| {
         Told::from(token)
     });
-    match verified.await {
-        Ok((caller, forwarded)) => (StatusCode::OK, headers(caller, &forwarded)).into_response(),
-        Err(verdict) => refusals.refuse(verdict),
+    match decided.await {
+        Ok((caller, forwarded)) => {
+            let headers = headers(question.id, caller, &forwarded);
+            (StatusCode::OK, headers).into_response()
+        }
+        Err(verdict) => refusals.refuse(verdict, question.id),
     }
 }

@@ -7,6 +7,7 @@ use cattery_sdk::denial;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
+use crate::decision::{DECISION_ID, DecisionId};
 use crate::verdict::Verdict;
 
 /// One answer for each reason.
@@ -27,36 +28,31 @@ impl Refusals {
     pub(super) fn new(service: &str) -> Self {
         let denied = |code: &Code| (*code, Refusal::of(service, Verdict::Denied(*code)));
         Self {
-            no_token: Refusal {
-                status: StatusCode::UNAUTHORIZED,
-                challenge: denial::challenge(service, None),
-                body: Bytes::from_static(b"no_token\n"),
-            },
+            no_token: Refusal::of(service, Verdict::NoToken),
             unavailable: Refusal::of(service, Verdict::Unavailable),
             denied: Code::ALL.iter().map(denied).collect(),
         }
     }
 
-    pub(super) fn no_token(&self) -> Response {
-        self.no_token.respond()
-    }
-
-    pub(super) fn refuse(&self, verdict: Verdict) -> Response {
-        let denied = match verdict {
-            Verdict::Denied(code) => self.denied.iter().find(|(of, _)| *of == code),
-            Verdict::Unavailable => None,
+    pub(super) fn refuse(&self, verdict: Verdict, decision: DecisionId) -> Response {
+        let refusal = match verdict {
+            Verdict::NoToken => &self.no_token,
+            Verdict::Unavailable => &self.unavailable,
+            Verdict::Denied(code) => {
+                let denied = self.denied.iter().find(|(of, _)| *of == code);
+                denied.map_or(&self.unavailable, |(_, refusal)| refusal)
+            }
         };
-        denied
-            .map_or(&self.unavailable, |(_, refusal)| refusal)
-            .respond()
+        refusal.respond(decision)
     }
 }
 
 impl Refusal {
     fn of(service: &str, verdict: Verdict) -> Self {
         let (status, code) = (verdict.http_status(), verdict.code());
-        let challenge = match status {
-            StatusCode::SERVICE_UNAVAILABLE => None,
+        let challenge = match verdict {
+            Verdict::NoToken => denial::challenge(service, None),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => None,
             _ => denial::challenge(service, Some(code)),
         };
         Self {
@@ -66,12 +62,15 @@ impl Refusal {
         }
     }
 
-    fn respond(&self) -> Response {
+    fn respond(&self, decision: DecisionId) -> Response {
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(id) = HeaderValue::try_from(decision.to_string()) {
+            headers.insert(DECISION_ID, id);
+        }
         match &self.challenge {
             Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge.clone()),
             None => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),

@@ -6,6 +6,7 @@ use cattery_core::Verified;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::decision::{DECISION_ID, DecisionId};
 use crate::forward::Forwarded;
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-cat-principal");
@@ -51,7 +52,11 @@ impl From<&Verified<'_>> for Told {
 }
 
 /// All of them, always: a proxy that copies them replaces whatever the client sent under these names.
-pub(super) fn headers(caller: Told, forwarded: &[Forwarded<Told>]) -> HeaderMap {
+pub(super) fn headers(
+    decision: DecisionId,
+    caller: Told,
+    forwarded: &[Forwarded<Told>],
+) -> HeaderMap {
     let verdict = |verdict: &Forwarded<Told>| match verdict {
         Ok(_) => "ok",
         Err(refused) => refused.code(),
@@ -72,6 +77,7 @@ pub(super) fn headers(caller: Told, forwarded: &[Forwarded<Told>]) -> HeaderMap 
         (FORWARDED_PRINCIPAL, of_accepted(|told| &told.principal)),
         (FORWARDED_TOKEN_ID, of_accepted(|told| &told.token_id)),
         (FORWARDED_SCOPES, of_accepted(|told| &told.scopes)),
+        (DECISION_ID, decision.to_string()),
         (CACHE_CONTROL, "no-store".to_owned()),
     ]
     .into_iter()

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::MemoryAt;
 use crate::agent::Agent;
 use crate::clock::Moment;
+use crate::decision::Question;
 use crate::verdict::Verdict;
 
 /// How long an authority may take, and another one after it. A caller waits meanwhile, and the SDK gives up after two seconds.
@@ -67,22 +68,38 @@ impl SingleUse for Noting<'_> {
     }
 }
 
+/// A use that was not spent, or not for sure.
+pub(crate) struct Unspent {
+    pub(crate) verdict: Verdict,
+    detail: &'static str,
+    principal: String,
+}
+
+impl Unspent {
+    pub(crate) fn log(&self, question: Option<&Question<'_>>, token_id: Option<[u8; 16]>) {
+        debug!(
+            code = self.verdict.code(),
+            detail = self.detail,
+            principal = self.principal,
+            token_id = token_id.map(hex::encode),
+            decision = question.map(|question| display(question.id)),
+            face = question.map(|question| question.face.as_str()),
+            "refused"
+        );
+    }
+}
+
 impl Agent {
     /// Has the authorities spend a use of a token that ends at `not_after` (Unix seconds). Where none answers it is not known whether it was
     /// spent, and the token is not accepted.
-    pub(crate) async fn spend(
-        &self,
-        spend: Spend,
-        not_after: u64,
-        token_id: Option<[u8; 16]>,
-    ) -> Result<(), Verdict> {
+    pub(crate) async fn spend(&self, spend: Spend, not_after: u64) -> Result<(), Unspent> {
         let request = SpendSingleUseRequest {
             mark: spend.mark.to_vec(),
             not_after,
             attempt: random::<[u8; 16]>().to_vec(),
         };
         let refuses = "the shared memory of single-use tokens refuses it";
-        let (refused, detail) = match self.ask_to_spend(request).await {
+        let (verdict, detail) = match self.ask_to_spend(request).await {
             Some(SpendOutcome::Spent) => return Ok(()),
             Some(SpendOutcome::Replayed) => (Verdict::Denied(Code::Replayed), refuses),
             Some(SpendOutcome::Full) => (Verdict::Denied(Code::ReplayFull), refuses),
@@ -91,15 +108,11 @@ impl Agent {
                 "no authority says whether it was used",
             ),
         };
-        let token_id = token_id.map(hex::encode);
-        debug!(
-            code = %refused.code(),
-            %detail,
-            principal = spend.principal,
-            token_id,
-            "refused"
-        );
-        Err(refused)
+        Err(Unspent {
+            verdict,
+            detail,
+            principal: spend.principal,
+        })
     }
 
     async fn ask_to_spend(&self, request: SpendSingleUseRequest) -> Option<SpendOutcome> {

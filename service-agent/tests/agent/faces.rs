@@ -68,6 +68,8 @@ async fn forward_auth_speaks_rfc_6750() {
     ] {
         assert_eq!(good.header(name), Some(value), "{name}");
     }
+    let decision = good.header("x-cat-decision-id").unwrap();
+    assert_eq!(hex::decode(decision).unwrap().len(), 8);
 
     let challenge = |answer: &crate::town::Answer| {
         (
@@ -79,6 +81,7 @@ async fn forward_auth_speaks_rfc_6750() {
     let invalid = |code| format!(", error=\"invalid_token\", error_description=\"{code}\"");
     let none = town.get("/auth", &[]).await;
     assert_eq!(challenge(&none), expected(401, ""));
+    assert_ne!(none.header("x-cat-decision-id").unwrap(), decision);
     let basic = town.get("/auth", &[("authorization", "Basic eA==")]).await;
     assert_eq!(challenge(&basic), expected(401, ""));
     let bearer = format!("Bearer {}", mint(1));
