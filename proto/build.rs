@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "cattery/v1/token.proto",
     "cattery/v1/sealed.proto",
     "cattery/v1/enrollment.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     "cattery/v1/agent.proto",
     "cattery/v1/admin.proto",
     "cattery/v1/third_party.proto",
+    "envoy/service/auth/v3/external_auth.proto",
 ];
 
 /// Messages that bear a secret, or hold one that does: they get no `Debug`.
@@ -30,7 +31,9 @@ const SECRET: [&str; 10] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=cattery");
+    for folder in ["cattery", "envoy", "google"] {
+        println!("cargo::rerun-if-changed={folder}");
+    }
     let descriptors = protox::compile(FILES, ["."])?;
     for name in SECRET {
         let mut messages = descriptors.file.iter().flat_map(|file| &file.message_type);
@@ -42,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     let mut config = tonic_prost_build::Config::new();
     config.skip_debug(SECRET.map(|name| format!(".cattery.v1.{name}")));
+    config.skip_debug([".envoy"]); // a request's headers have its token
     tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

@@ -31,6 +31,8 @@ use crate::{grpc, http, renew};
 
 /// Where HTTP listens, for programs that look for it.
 const ADDRESS_FILE: &str = "agent.addr";
+/// Where `ext_authz` listens.
+const EXT_AUTHZ_ADDRESS_FILE: &str = "ext_authz.addr";
 /// How long open calls may go on after a stop: verifying takes no time, and whoever waits for a first `Mint` can ask again.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long another process may take to let go of the directory or of a socket: one that is being replaced, say.
@@ -58,11 +60,13 @@ pub enum StartError {
     /// A Unix socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The HTTP listener.
+    /// A TCP listener.
     #[error(
-        "cannot listen on {address}: {why}; choose another `http` address, or port 0 for any free one"
+        "cannot listen on {address}: {why}; choose another `{setting}` address, or port 0 for any free one"
     )]
-    Http {
+    Listen {
+        /// Which one.
+        setting: &'static str,
         /// Where.
         address: SocketAddr,
         /// Why.
@@ -106,10 +110,15 @@ impl App {
             config,
         });
         let follower = Follower::new(Arc::clone(&agent), dir.clone(), cache)?;
-        dir.write(
-            ADDRESS_FILE,
-            format!("{}\n", listeners.http_addr).as_bytes(),
-        )?;
+        let addresses = [
+            (ADDRESS_FILE, Some(listeners.http.1)),
+            (EXT_AUTHZ_ADDRESS_FILE, listeners.ext_authz_addr()),
+        ];
+        for (file, address) in addresses {
+            if let Some(address) = address {
+                dir.write(file, format!("{address}\n").as_bytes())?;
+            }
+        }
         Ok(listeners.serve(agent, follower, lock))
     }
 }
@@ -136,20 +145,34 @@ async fn patiently<T, E>(
 /// Bound before the join token is spent.
 struct Listeners {
     grpc: (UnixListener, BoundSocket),
-    http: TcpListener,
-    http_addr: SocketAddr,
+    http: (TcpListener, SocketAddr),
     http_socket: Option<(UnixListener, BoundSocket)>,
+    ext_authz: Option<(TcpListener, SocketAddr)>,
+}
+
+async fn bind_tcp(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |why| StartError::Listen {
+        setting,
+        address,
+        why,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 impl Listeners {
     async fn bind(config: &Config) -> Result<Self, StartError> {
-        let address = config.http;
-        let failed = |why| StartError::Http { address, why };
-        let http = TcpListener::bind(address).await.map_err(failed)?;
         Ok(Self {
+            http: bind_tcp("http", config.http).await?,
+            ext_authz: match config.ext_authz {
+                Some(address) => Some(bind_tcp("ext_authz", address).await?),
+                None => None,
+            },
             grpc: bind(&config.socket, config.socket_mode).await?,
-            http_addr: http.local_addr().map_err(failed)?,
-            http,
             http_socket: match &config.http_socket {
                 Some(path) => Some(bind(path, config.socket_mode).await?),
                 None => None,
@@ -157,8 +180,13 @@ impl Listeners {
         })
     }
 
+    fn ext_authz_addr(&self) -> Option<SocketAddr> {
+        self.ext_authz.as_ref().map(|(_, address)| *address)
+    }
+
     fn serve(self, agent: Arc<Agent>, follower: Follower, lock: DirLock) -> Running {
         let stop = CancellationToken::new();
+        let ext_authz_addr = self.ext_authz_addr();
         let mut servers = JoinSet::new();
         let (listener, socket) = self.grpc;
         let mut sockets = vec![socket];
@@ -167,7 +195,7 @@ impl Listeners {
         servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
         let served = http::serve(
             Arc::clone(&agent),
-            self.http,
+            self.http.0,
             stop.clone().cancelled_owned(),
         );
         servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
@@ -177,12 +205,18 @@ impl Listeners {
             let served = http::serve(Arc::clone(&agent), listener, stopped);
             servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
         }
+        if let Some((listener, _)) = self.ext_authz {
+            let stopped = stop.clone().cancelled_owned();
+            let served = grpc::serve_ext_authz(Arc::clone(&agent), listener, stopped);
+            servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
+        }
         let mut background = JoinSet::new();
         background.spawn(follower.run());
         background.spawn(renew::run(Arc::clone(&agent)));
         Running {
             agent,
-            http_addr: self.http_addr,
+            http_addr: self.http.1,
+            ext_authz_addr,
             stop: stop.drop_guard(),
             sockets,
             servers,
@@ -196,6 +230,7 @@ impl Listeners {
 pub struct Running {
     agent: Arc<Agent>,
     http_addr: SocketAddr,
+    ext_authz_addr: Option<SocketAddr>,
     stop: DropGuard,
     sockets: Vec<BoundSocket>,
     servers: JoinSet<Result<(), String>>,
@@ -213,6 +248,11 @@ impl Running {
     /// Where HTTP listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where Envoy's `ext_authz` listens besides, if anywhere.
+    pub fn ext_authz_addr(&self) -> Option<SocketAddr> {
+        self.ext_authz_addr
     }
 
     /// The service that the agent sits beside.

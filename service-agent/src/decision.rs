@@ -22,6 +22,8 @@ pub(crate) enum Face {
     Grpc,
     /// HTTP `/auth`.
     ForwardAuth,
+    /// Envoy's `envoy.service.auth.v3.Authorization/Check`.
+    ExtAuthz,
 }
 
 impl Face {
@@ -29,6 +31,7 @@ impl Face {
         match self {
             Self::Grpc => "grpc",
             Self::ForwardAuth => "forward_auth",
+            Self::ExtAuthz => "ext_authz",
         }
     }
 }

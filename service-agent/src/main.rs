@@ -127,7 +127,11 @@ fn raise_file_limit() {
 /// The one line on standard output.
 fn announce(running: &Running) -> anyhow::Result<()> {
     let (socket, http) = (running.socket().display(), running.http_addr());
-    say(&format!("listening: socket {socket}, http {http}"))
+    let ext_authz = running.ext_authz_addr();
+    let ext_authz = ext_authz.map_or_else(String::new, |address| format!(", ext_authz {address}"));
+    say(&format!(
+        "listening: socket {socket}, http {http}{ext_authz}"
+    ))
 }
 
 fn read(settings: &Settings) -> anyhow::Result<(Config, LogConfig)> {

@@ -169,7 +169,7 @@ async fn start_agent(
     };
     let text = join_token.as_ref().map(|made| made.text.as_str());
     match cattery_agent::App::start(config, text).await {
-        Err(cattery_agent::StartError::Http { address, why }) => bail!(
+        Err(cattery_agent::StartError::Listen { address, why, .. }) => bail!(
             "the agent cannot listen on {address} ({why}): choose another --http-port, or leave it away"
         ),
         other => Ok(other?),

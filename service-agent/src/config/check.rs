@@ -103,12 +103,14 @@ impl Config {
         check("socket_mode", self.socket_mode & !0o777 == 0, &|| {
             format!("{:o} is more than the permissions 0777", self.socket_mode)
         });
-        check("http", self.http.ip().is_loopback(), &|| {
-            format!(
-                "{} is not a loopback address: what listens there hears tokens in the clear; use 127.0.0.1:PORT or [::1]:PORT",
-                self.http
-            )
-        });
+        for (name, address) in [("http", Some(self.http)), ("ext_authz", self.ext_authz)] {
+            let Some(address) = address else { continue };
+            check(name, address.ip().is_loopback(), &|| {
+                format!(
+                    "{address} is not a loopback address: what listens there hears tokens in the clear; use 127.0.0.1:PORT or [::1]:PORT"
+                )
+            });
+        }
         let budget = self.outage_budget;
         check(
             "outage_budget_seconds",

@@ -49,6 +49,7 @@ struct File {
     socket_mode: Option<String>,
     http: Option<String>,
     http_socket: Option<PathBuf>,
+    ext_authz: Option<String>,
     outage_budget_seconds: Option<u64>,
     verify: VerifySection,
     single_use: SingleUseSection,
@@ -185,18 +186,20 @@ fn build(file: File, overrides: &Overrides, bad: &mut Vec<Setting>) -> Config {
         .ok()
     });
     set(&mut config.socket_mode, mode);
-    let http = file.http.and_then(|text| {
+    let mut address = |name, text: Option<String>, example| {
+        let text = text?;
         let address = text.parse();
-        address
-            .inspect_err(|_| {
-                problem(
-                    "http",
-                    format!("{text:?} is not ADDRESS:PORT, like \"127.0.0.1:7480\""),
-                );
-            })
-            .ok()
-    });
+        let wrong = |_: &_| {
+            problem(
+                name,
+                format!("{text:?} is not ADDRESS:PORT, like {example:?}"),
+            );
+        };
+        address.inspect_err(wrong).ok()
+    };
+    let http = address("http", file.http, "127.0.0.1:7480");
     set(&mut config.http, overrides.http.or(http));
+    config.ext_authz = address("ext_authz", file.ext_authz, "127.0.0.1:7481");
     set(
         &mut config.outage_budget,
         file.outage_budget_seconds.map(Duration::from_secs),

@@ -72,6 +72,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// A Unix socket that speaks HTTP as well.
     pub http_socket: Option<PathBuf>,
+    /// Where Envoy's `ext_authz` listens besides the socket of gRPC; loopback only.
+    pub ext_authz: Option<SocketAddr>,
     /// How long to go on without hearing from any authority.
     pub outage_budget: Duration,
     /// Difference of clocks that is forgiven, seconds.
@@ -110,6 +112,7 @@ impl Config {
             socket_mode: 0o660,
             http: (Ipv4Addr::LOCALHOST, 0).into(),
             http_socket: None,
+            ext_authz: None,
             outage_budget: OUTAGE_BUDGET,
             leeway_seconds: cattery_core::limits::DEFAULT_LEEWAY,
             max_lifetime_seconds: cattery_core::limits::DEFAULT_MAX_LIFETIME,

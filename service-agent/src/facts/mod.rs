@@ -1,11 +1,13 @@
-//! What is known of a request, on its way into the core: from a gRPC caller, who vouches for each fact, or from the
-//! headers that the configuration trusts.
+//! What is known of a request, on its way into the core: from a gRPC caller, who vouches for each fact, from Envoy,
+//! or from the headers that the configuration trusts.
 
+mod check;
 mod headers;
 mod message;
 
 use std::net::IpAddr;
 
+pub(crate) use check::{client_certificate, from_check, header, header_names, http};
 pub(crate) use headers::{REQUEST_HEADERS, from_headers};
 pub(crate) use message::from_message;
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cattery_proto::envoy::service::auth::v3::authorization_server as ext_authz;
 use cattery_proto::v1::agent_server::SERVICE_NAME;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -14,8 +15,8 @@ use crate::clock::Moment;
 /// How late a change may be reported.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// The whole, and the one service that there is.
-const NAMES: [&str; 2] = ["", SERVICE_NAME];
+/// The whole, and each service that there is.
+const NAMES: [&str; 3] = ["", SERVICE_NAME, ext_authz::SERVICE_NAME];
 
 /// Runs until it is dropped.
 pub(super) async fn report(agent: Arc<Agent>, reporter: HealthReporter) -> Infallible {

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use cattery_core::{FORWARD_HEADER, ForwardHeader, authorization};
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue};
 
-use super::refusal::Refusals;
-use super::results::{Told, headers};
 use crate::agent::Agent;
-use crate::decision::{Face, Question};
+use crate::decision::{DECISION_ID, DecisionId, Face, Question};
 use crate::facts::from_headers;
+use crate::refusal::{RETRY_AFTER_SECONDS, Refusal, Refusals};
+use crate::results::{Told, results};
 
 /// The agent, and what it says where the answer is no.
 pub(super) struct ForwardAuth {
@@ -28,7 +29,7 @@ impl ForwardAuth {
 }
 
 pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Request) -> Response {
-    let (agent, refusals, asked) = (&auth.agent, &auth.refusals, request.headers());
+    let (agent, asked) = (&auth.agent, request.headers());
     let question = Question::new(
         Face::ForwardAuth,
         from_headers(asked, agent.config.header_facts),
@@ -40,11 +41,33 @@ pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Reques
     let decided = agent.decide(&question, authorization, forwarded.as_ref(), |token| {
         Told::from(token)
     });
-    match decided.await {
+    let mut response = match decided.await {
         Ok((caller, forwarded)) => {
-            let headers = headers(question.id, caller, &forwarded);
-            (StatusCode::OK, headers).into_response()
+            let results = results(question.id, caller, &forwarded).into_iter();
+            let mut response = Response::default();
+            *response.headers_mut() = results
+                .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+                .collect();
+            response
         }
-        Err(verdict) => refusals.refuse(verdict, question.id),
+        Err(verdict) => refuse(auth.refusals.of(verdict), question.id),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refuse(refusal: &Refusal, decision: DecisionId) -> Response {
+    let mut response = Response::new(Body::from(refusal.body.clone()));
+    *response.status_mut() = refusal.status;
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if let Ok(id) = HeaderValue::try_from(decision.to_string()) {
+        headers.insert(DECISION_ID, id);
     }
+    match &refusal.challenge {
+        Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge.clone()),
+        None => headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS)),
+    };
+    response
 }

@@ -3,8 +3,6 @@
 mod forward_auth;
 mod health;
 mod metrics;
-mod refusal;
-mod results;
 
 use std::future::Future;
 use std::io;

@@ -1,10 +1,9 @@
-//! What forward-auth answers where a request may pass.
+//! What proxies are told where a request may pass: headers for the service behind them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cattery_core::Verified;
-use http::header::CACHE_CONTROL;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 
 use crate::decision::{DECISION_ID, DecisionId};
 use crate::forward::Forwarded;
@@ -21,14 +20,14 @@ const FORWARDED_TOKEN_ID: HeaderName = HeaderName::from_static("x-cat-forwarded-
 const FORWARDED_SCOPES: HeaderName = HeaderName::from_static("x-cat-forwarded-scopes");
 
 /// What is told of a token, each as the value of a header.
-pub(super) struct Told {
-    principal: String,
-    token_id: String,
+pub(crate) struct Told {
+    pub(crate) principal: String,
+    pub(crate) token_id: String,
     /// With spaces between them.
-    scopes: String,
-    epoch: u32,
-    claims_type: String,
-    claims: String,
+    pub(crate) scopes: String,
+    pub(crate) epoch: u32,
+    pub(crate) claims_type: String,
+    pub(crate) claims: String,
 }
 
 impl From<&Verified<'_>> for Told {
@@ -51,12 +50,12 @@ impl From<&Verified<'_>> for Told {
     }
 }
 
-/// All of them, always: a proxy that copies them replaces whatever the client sent under these names.
-pub(super) fn headers(
+/// All of them, always: a proxy that copies them replaces whatever the client sent under these names. Each value fits into a header.
+pub(crate) fn results(
     decision: DecisionId,
     caller: Told,
     forwarded: &[Forwarded<Told>],
-) -> HeaderMap {
+) -> [(HeaderName, String); 11] {
     let verdict = |verdict: &Forwarded<Told>| match verdict {
         Ok(_) => "ok",
         Err(refused) => refused.code(),
@@ -78,11 +77,7 @@ pub(super) fn headers(
         (FORWARDED_TOKEN_ID, of_accepted(|told| &told.token_id)),
         (FORWARDED_SCOPES, of_accepted(|told| &told.scopes)),
         (DECISION_ID, decision.to_string()),
-        (CACHE_CONTROL, "no-store".to_owned()),
     ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
-    .collect()
 }
 
 /// A scope may be any text; what does not fit between spaces in a header is percent-encoded.
@@ -99,6 +94,8 @@ fn put_escaped(out: &mut String, scope: &str) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
