@@ -47,6 +47,20 @@ pub fn send(
     path: &str,
     headers: &[(&str, &[u8])],
 ) -> Result<Response> {
+    send_with(address, method, path, headers, b"")
+}
+
+/// One request with this behind its headers, as it is; headers have to say how long it is.
+///
+/// # Errors
+/// As [`get`].
+pub fn send_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &[u8])],
+    body: &[u8],
+) -> Result<Response> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))
         .with_context(|| format!("connecting to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -65,6 +79,8 @@ pub fn send(
     }
     request.extend_from_slice(b"\r\n");
     stream.write_all(&request)?;
+    // A server that has heard enough answers, and reads no further.
+    let _ = stream.write_all(body);
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     parse(&answer).with_context(|| format!("{method} {path} from {address}"))
