@@ -14,6 +14,7 @@ mod local;
 mod main_path;
 mod outage;
 mod own;
+mod proxies;
 mod quorum;
 mod readme;
 mod replayed;
