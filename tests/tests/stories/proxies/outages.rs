@@ -1,5 +1,7 @@
 //! The agent is gone, frozen, without keys, and back: the proxy runs on, and lets nothing pass meanwhile.
 
+use std::fs;
+
 use anyhow::{Context as _, Result, ensure};
 use cattery_tests::{http, proxy::Kind, wait};
 use rustix::process::Signal;
@@ -14,7 +16,7 @@ pub(super) fn nothing_passes_without_an_agent(place: &mut Place) -> Result<()> {
     };
 
     // The client of the harness gives up after half a minute: the proxy has to before that.
-    signal(place, Signal::STOP)?;
+    freeze(place)?;
     let answer = place.get("/", &token)?;
     place.refuses(&answer, frozen)?;
     ensure!(frozen != 503 || all(&answer, "retry-after") == ["1"]);
@@ -46,6 +48,24 @@ pub(super) fn nothing_passes_without_an_agent(place: &mut Place) -> Result<()> {
     place.town.authority.start()?;
     place.town.agent.wait_ready()?;
     is_good_again(place, &token)
+}
+
+/// Until no thread of it runs any more: the signal reaches one after the other.
+fn freeze(place: &Place) -> Result<()> {
+    signal(place, Signal::STOP)?;
+    let process = place.town.agent.process.as_ref().context("it runs")?;
+    let tasks = format!("/proc/{}/task", process.id());
+    wait::until("the agent is frozen", || {
+        for task in fs::read_dir(&tasks)? {
+            let stat = fs::read_to_string(task?.path().join("stat"))?;
+            // Behind the name, which is in brackets.
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+            if !state.is_some_and(|state| state.starts_with('T')) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    })
 }
 
 fn signal(place: &Place, signal: Signal) -> Result<()> {

@@ -33,6 +33,18 @@ pub(super) fn the_service_learns_who_calls(place: &Place) -> Result<()> {
         }
     }
 
+    // The body is for the service alone.
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("host", HOST.as_bytes()),
+        ("authorization", bearer.as_bytes()),
+        ("content-length", b"3"),
+    ];
+    let answer = http::send_with(place.proxy.addr, "POST", "/", &headers, b"abc")?;
+    ensure!(answer.status == 200, "{answer:?}");
+    let seen = place.upstream.one()?;
+    ensure!(seen.method == "POST" && seen.body == b"abc"[..], "{seen:?}");
+
     // A forwarded token reaches the agent, on as many lines as it came, and the service.
     let forward = [
         ("x-cat-forward", &b"one"[..]),
@@ -95,10 +107,7 @@ pub(super) fn refusals_say_what_the_agent_says(place: &Place) -> Result<()> {
             "{answer:?}"
         );
     }
-    // A body changes nothing.
-    let headers = [("host", HOST.as_bytes()), ("content-length", b"3")];
-    let answer = http::send_with(place.proxy.addr, "POST", "/private", &headers, b"abc")?;
-    place.refuses(&answer, 401)
+    place.refuses(&place.send("POST", "/private", "", &[])?, 401)
 }
 
 pub(super) fn caveats_hold(place: &Place) -> Result<()> {
