@@ -14,6 +14,7 @@ pub mod etcd;
 pub mod fleet;
 pub mod http;
 pub mod netns;
+pub mod page;
 pub mod ports;
 pub mod process;
 pub mod programs;

@@ -2,6 +2,7 @@
 //! chapters.
 
 mod outages;
+mod pages;
 mod passes;
 mod paths;
 mod smuggled;
