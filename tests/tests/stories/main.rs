@@ -15,6 +15,7 @@ mod local;
 mod main_path;
 mod outage;
 mod own;
+mod proxies;
 mod quorum;
 mod readme;
 mod replayed;
