@@ -5,7 +5,9 @@ mod commands;
 
 use std::process::ExitCode;
 
+use cattery_authority::app::SOCKETS;
 use cattery_authority::logging;
+use cattery_sdk::systemd::HandedSockets;
 use clap::Parser as _;
 use commands::{Command, Program};
 
@@ -27,13 +29,14 @@ fn story(command: Command) -> anyhow::Result<()> {
     cattery_locked::harden_process()?;
     match command {
         Command::Run(run) => {
+            let handed = HandedSockets::take(SOCKETS)?;
             let config = run.config()?;
             let passphrase = run.passphrase()?;
             logging::start(&config.log)?;
             tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?
-                .block_on(commands::serve(config, passphrase))
+                .block_on(commands::serve(config, passphrase, handed))
         }
         Command::Unseal(place) => tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -38,6 +38,7 @@ mod facts;
 mod follow;
 mod forward;
 mod grpc;
+mod handed_over;
 mod http;
 mod join_token;
 mod keys;
@@ -64,6 +65,7 @@ pub use config::{
     CacheConfig, Config, ConfigError, HeaderFacts, LogConfig, LogFormat, Overrides, Peers, Setting,
 };
 pub use enrol::EnrolError;
+pub use handed_over::SOCKETS;
 pub use join_token::{JoinTokenError, read_join_token};
 pub use link::LinkError;
 pub use secret_file::SecretFileError;
