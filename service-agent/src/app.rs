@@ -19,6 +19,7 @@ use crate::cache::{Cache, CacheError, CacheKey};
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::contact::Contact;
+use crate::decision_log::{DecisionLog, Decisions};
 use crate::enrol::{self, EnrolError};
 use crate::follow::{Follower, Trigger};
 use crate::handed_over;
@@ -133,6 +134,7 @@ impl App {
             look: Trigger::default(),
             leases: Leases::default(),
             clock_difference: ClockDifference::default(),
+            decision_log: DecisionLog::new(Decisions::None),
             skew_said: Seldom::default(),
             spending_said: Seldom::default(),
             config,
@@ -311,6 +313,11 @@ impl Running {
         let agent = Arc::clone(&self.agent);
         let telling = cattery_sdk::systemd::keep_telling(move || agent.summary(Moment::now()));
         self.telling.spawn(telling);
+    }
+
+    /// Which decisions are logged from now on; none of them until this is called.
+    pub fn log_decisions(&self, decisions: Decisions) {
+        self.agent.decision_log.set(decisions);
     }
 
     /// Whether it has keys that it may rely on.

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
 use http::HeaderName;
-use tracing::{debug, trace};
+use tracing::trace;
 
 use crate::agent::Agent;
+use crate::decision_log::Line;
 use crate::facts::Facts;
 use crate::forward::Forwarded;
+use crate::trace_context::{self, TraceParent};
 use crate::verdict::Verdict;
 
 /// Where the id of a decision is told, to who asked and to the service behind; it is in the log, too.
@@ -52,16 +54,28 @@ pub(crate) struct Question<'a> {
     pub(crate) id: DecisionId,
     pub(crate) face: Face,
     pub(crate) facts: Facts<'a>,
-    asked_at: Instant,
+    /// What the proxy or the client calls the request.
+    pub(crate) request_id: Option<&'a str>,
+    /// The trace that it belongs to.
+    pub(crate) parent: Option<TraceParent<'a>>,
+    pub(crate) asked_at: Instant,
 }
 
 impl<'a> Question<'a> {
-    /// One that is asked now.
-    pub(crate) fn new(face: Face, facts: Facts<'a>) -> Self {
+    /// One that is asked now. The values are those of the headers `x-request-id` and `traceparent`.
+    pub(crate) fn new(
+        face: Face,
+        facts: Facts<'a>,
+        request_id: Option<&'a [u8]>,
+        trace_parent: Option<&'a [u8]>,
+    ) -> Self {
+        let trace_parent = trace_parent.and_then(|value| str::from_utf8(value).ok());
         Self {
             id: DecisionId(rand::random()),
             face,
             facts,
+            request_id: request_id.and_then(trace_context::request_id),
+            parent: trace_parent.and_then(TraceParent::read),
             asked_at: Instant::now(),
         }
     }
@@ -84,11 +98,17 @@ impl Agent {
                 self.verify_all(question, presentation, forwarded, keep)
                     .await
             }
-            Authorization::Absent => Err(question.refuse(Verdict::NoToken)),
-            Authorization::Malformed => Err(question.refuse(Verdict::Denied(Code::Malformed))),
+            Authorization::Absent => Err(Verdict::NoToken),
+            Authorization::Malformed => Err(Verdict::Denied(Code::Malformed)),
         };
-        if let Err(Verdict::Unavailable) = decided {
-            question.refuse(Verdict::Unavailable);
+        if let Err(verdict) = decided
+            && !explains(verdict, authorization)
+        {
+            let line = Line {
+                verdict: verdict.code(),
+                ..Line::default()
+            };
+            self.log_refused(Some(question), &line);
         }
         question.conclude(
             decided
@@ -106,12 +126,15 @@ impl Question<'_> {
         trace!(decision = %self.id, face = self.face.as_str(), verdict, elapsed_us, "decided");
     }
 
-    /// Logs a refusal that no token explains.
-    fn refuse(&self, verdict: Verdict) -> Verdict {
-        let (decision, face) = (self.id, self.face.as_str());
-        debug!(code = verdict.code(), %decision, face, "refused");
-        verdict
+    /// The id of the trace that it belongs to.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.parent.map(|parent| parent.trace_id)
     }
+}
+
+/// Whether a token was looked at: then the reason is logged already.
+fn explains(verdict: Verdict, authorization: Authorization<'_>) -> bool {
+    matches!(authorization, Authorization::Presentation(_)) && matches!(verdict, Verdict::Denied(_))
 }
 
 #[cfg(test)]

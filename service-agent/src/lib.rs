@@ -32,6 +32,7 @@ mod config;
 mod contact;
 mod decide;
 mod decision;
+mod decision_log;
 mod discharge;
 mod enrol;
 mod facts;
@@ -57,6 +58,7 @@ mod seldom;
 mod skew;
 mod socket;
 mod state;
+mod trace_context;
 mod verdict;
 
 pub use app::{App, Running, StartError};
@@ -64,6 +66,7 @@ pub use cache::CacheError;
 pub use config::{
     CacheConfig, Config, ConfigError, HeaderFacts, LogConfig, LogFormat, Overrides, Peers, Setting,
 };
+pub use decision_log::Decisions;
 pub use enrol::EnrolError;
 pub use handed_over::SOCKETS;
 pub use join_token::{JoinTokenError, read_join_token};

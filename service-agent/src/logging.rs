@@ -7,30 +7,31 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Registry, reload};
 
 /// What is logged where nobody asks for anything else.
 const DEFAULT: &str = "info";
+
+/// What can be changed while the program runs.
+pub(crate) struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// Takes the configuration's filter from now on, unless `RUST_LOG` goes before it.
+    ///
+    /// # Errors
+    /// It cannot be read: the one before goes on.
+    pub(crate) fn set(&self, config: &LogConfig) -> anyhow::Result<()> {
+        Ok(self.0.reload(filter(config)?)?)
+    }
+}
 
 /// Sets up logging for this process: `RUST_LOG` goes before the configuration.
 ///
 /// # Errors
 /// The filter cannot be read.
-pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<()> {
-    let text = std::env::var("RUST_LOG").ok();
-    let text = text.filter(|text| !text.trim().is_empty());
-    let text = text
-        .as_deref()
-        .or(config.level.as_deref())
-        .unwrap_or(DEFAULT);
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(text)
-        .map_err(|why| {
-            anyhow::anyhow!(
-                "log.level: {text:?} is no filter ({why}); `info` and `cattery_agent=debug` are"
-            )
-        })?
-        .and(filter_fn(is_ours_or_terse));
+pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<Filter> {
+    let (filter, handle) = reload::Layer::new(filter(config)?);
+    let filter = filter.and(filter_fn(is_ours_or_terse));
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -39,7 +40,24 @@ pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<()> {
         LogFormat::Human => registry.with(layer.with_filter(filter)).init(),
         LogFormat::Json => registry.with(layer.json().with_filter(filter)).init(),
     }
-    Ok(())
+    Ok(Filter(handle))
+}
+
+fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
+    let text = std::env::var("RUST_LOG").ok();
+    let text = text.filter(|text| !text.trim().is_empty());
+    let text = text
+        .as_deref()
+        .or(config.level.as_deref())
+        .unwrap_or(DEFAULT);
+    EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse(text)
+        .map_err(|why| {
+            anyhow::anyhow!(
+                "log.level: {text:?} is no filter ({why}); `info` and `cattery_agent=debug` are"
+            )
+        })
 }
 
 /// Libraries may log whole frames and headers, with tokens in them, at `DEBUG` and `TRACE`: only our own code, which never

@@ -8,6 +8,8 @@ use std::time::Duration;
 use cattery_core::Demands;
 use serde::Deserialize;
 
+use crate::decision_log::Decisions;
+
 use super::{CacheConfig, Config, ConfigError, HeaderFacts, Peers, Required, Setting};
 
 /// How log lines look.
@@ -39,6 +41,8 @@ pub struct LogConfig {
     pub level: Option<String>,
     /// How lines look.
     pub format: LogFormat,
+    /// Which decisions are in it.
+    pub decisions: Decisions,
 }
 
 #[derive(Default, Deserialize)]
@@ -107,6 +111,7 @@ struct CacheSection {
 struct LogSection {
     level: Option<String>,
     format: LogFormat,
+    decisions: Decisions,
 }
 
 impl Config {
@@ -126,6 +131,7 @@ impl Config {
         let log = LogConfig {
             level: file.log.level.clone(),
             format: file.log.format,
+            decisions: file.log.decisions,
         };
         let mut bad = Vec::new();
         let config = build(file, overrides, &mut bad);
