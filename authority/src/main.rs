@@ -42,6 +42,7 @@ fn story(command: Command) -> anyhow::Result<()> {
             .enable_all()
             .build()?
             .block_on(commands::unseal(&place)),
+        Command::Health(place) => commands::health(&place),
         Command::Config(config) => config.check(),
     }
 }

@@ -20,6 +20,7 @@ pub mod programs;
 pub mod python;
 pub mod random;
 pub mod secrets;
+pub mod systemd;
 pub mod town;
 pub mod upstream;
 pub mod wait;

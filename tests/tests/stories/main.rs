@@ -3,6 +3,7 @@
 
 mod automatic;
 mod certificate;
+mod containers;
 mod crash;
 mod dashboard;
 mod decisions;
@@ -26,6 +27,7 @@ mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod systemd;
 mod third_party;
 mod two_authorities;
 mod wrong_inputs;
