@@ -1,6 +1,6 @@
 //! Whether the authority can do what it is there for, and why not: for `/readyz`, the health service and systemd.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::act::now_ms;
@@ -47,7 +47,7 @@ impl Readiness {
     }
 }
 
-fn not_open(unseal: &Unseal, dir: &PathBuf) -> String {
+fn not_open(unseal: &Unseal, dir: &Path) -> String {
     match unseal {
         Unseal::KeyFile(_) => "it is starting: it reads its store and its audit log".to_owned(),
         Unseal::Passphrase => format!(

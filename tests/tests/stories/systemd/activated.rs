@@ -97,6 +97,9 @@ fn both_programs_serve_what_they_are_handed_and_leave_it_there() -> Result<()> {
     Ok(())
 }
 
+/// Its name, and where it is.
+type Socket = (&'static str, String);
+
 #[test]
 fn what_is_handed_over_wrongly_is_refused() -> Result<()> {
     let folder = Folder::new()?;
@@ -104,7 +107,7 @@ fn what_is_handed_over_wrongly_is_refused() -> Result<()> {
     let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let port = |ip: &str| -> Result<String> { Ok(format!("{ip}:{}", ports::free()?.port())) };
     let loopback = port("127.0.0.1")?;
-    let cases: [(&str, &[(&str, String)], &str); 4] = [
+    let cases: [(&str, &[Socket], &str); 4] = [
         (
             "unknown",
             &[("grpc", loopback.clone())],
