@@ -57,7 +57,6 @@ mod seldom;
 mod skew;
 mod socket;
 mod state;
-mod trace_context;
 mod verdict;
 
 pub use app::{App, Running, StartError};

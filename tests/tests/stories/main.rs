@@ -27,6 +27,7 @@ mod sealed;
 mod secrets;
 mod signals;
 mod third_party;
+mod traced;
 mod two_authorities;
 mod wrong_inputs;
 
