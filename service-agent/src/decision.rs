@@ -4,14 +4,15 @@ use std::fmt;
 use std::time::Instant;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
+use cattery_telemetry::TraceParent;
 use http::HeaderName;
-use tracing::trace;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span, trace};
 
 use crate::agent::Agent;
 use crate::decision_log::Line;
 use crate::facts::Facts;
 use crate::forward::Forwarded;
-use crate::trace_context::{self, TraceParent};
 use crate::verdict::Verdict;
 
 /// Where the id of a decision is told, to who asked and to the service behind; it is in the log, too.
@@ -69,12 +70,11 @@ impl<'a> Question<'a> {
         request_id: Option<&'a [u8]>,
         trace_parent: Option<&'a [u8]>,
     ) -> Self {
-        let trace_parent = trace_parent.and_then(|value| str::from_utf8(value).ok());
         Self {
             id: DecisionId(rand::random()),
             face,
             facts,
-            request_id: request_id.and_then(trace_context::request_id),
+            request_id: request_id.and_then(cattery_telemetry::request_id),
             parent: trace_parent.and_then(TraceParent::read),
             asked_at: Instant::now(),
         }
@@ -93,10 +93,11 @@ impl Agent {
         forwarded: Option<&ForwardHeader<'_>>,
         keep: impl Fn(&Verified<'_>) -> T,
     ) -> Result<(T, Vec<Forwarded<T>>), Verdict> {
+        let span = question.span(self);
         let decided = match authorization {
             Authorization::Presentation(presentation) => {
-                self.verify_all(question, presentation, forwarded, keep)
-                    .await
+                let verified = self.verify_all(question, presentation, forwarded, keep);
+                verified.instrument(span.clone()).await
             }
             Authorization::Absent => Err(Verdict::NoToken),
             Authorization::Malformed => Err(Verdict::Denied(Code::Malformed)),
@@ -110,11 +111,12 @@ impl Agent {
             };
             self.log_refused(Some(question), &line);
         }
-        question.conclude(
-            decided
-                .as_ref()
-                .map_or_else(|verdict| verdict.code(), |_| "ok"),
-        );
+        let verdict = match &decided {
+            Ok(_) => "ok",
+            Err(verdict) => verdict.code(),
+        };
+        span.record("verdict", verdict);
+        question.conclude(verdict);
         decided
     }
 }
@@ -124,6 +126,27 @@ impl Question<'_> {
     fn conclude(&self, verdict: &'static str) {
         let elapsed_us = self.asked_at.elapsed().as_micros();
         trace!(decision = %self.id, face = self.face.as_str(), verdict, elapsed_us, "decided");
+    }
+
+    /// A span for a collector; none where nobody wants one.
+    fn span(&self, agent: &Agent) -> Span {
+        if !cattery_telemetry::is_traced(self.parent.as_ref()) {
+            return Span::none();
+        }
+        let span = info_span!(
+            target: cattery_telemetry::TARGET,
+            "decide",
+            otel.kind = "server",
+            service = agent.service.as_str(),
+            face = self.face.as_str(),
+            decision = %self.id,
+            request_id = self.request_id,
+            verdict = Empty,
+        );
+        if let Some(parent) = &self.parent {
+            cattery_telemetry::set_parent(&span, parent);
+        }
+        span
     }
 
     /// The id of the trace that it belongs to.

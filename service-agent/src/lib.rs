@@ -58,7 +58,6 @@ mod seldom;
 mod skew;
 mod socket;
 mod state;
-mod trace_context;
 mod verdict;
 
 pub use app::{App, Running, StartError};

@@ -78,7 +78,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
 
 async fn serve(run: Run, handed: HandedSockets) -> anyhow::Result<()> {
     let (config, log) = read(&run.settings)?;
-    let filter = logging::set_up(&log)?;
+    let (filter, exporting) = logging::set_up(&log)?;
     raise_file_limit();
     let join_token = match run.join_token_file.as_deref() {
         // A unit file may name for ever what is there once.
@@ -120,6 +120,9 @@ async fn serve(run: Run, handed: HandedSockets) -> anyhow::Result<()> {
     };
     systemd::stopping();
     running.shutdown().await;
+    if let Some(exporting) = exporting {
+        tokio::task::spawn_blocking(|| exporting.finish()).await?;
+    }
     match broken {
         None => Ok(()),
         Some(why) => anyhow::bail!("stopped: {why}"),

@@ -17,7 +17,7 @@ use crate::decision::{Face, Question};
 use crate::facts::from_message;
 use crate::forward::Forwarded;
 use crate::mint::MintRefused;
-use crate::trace_context::{REQUEST_ID, TRACEPARENT};
+use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The service.
 pub(super) struct AgentService {

@@ -14,7 +14,7 @@ use crate::decision::{DECISION_ID, DecisionId, Face, Question};
 use crate::facts::from_headers;
 use crate::refusal::{RETRY_AFTER_SECONDS, Refusal, Refusals};
 use crate::results::{Told, results};
-use crate::trace_context::{REQUEST_ID, TRACEPARENT};
+use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The agent, and what it says where the answer is no.
 pub(super) struct ForwardAuth {

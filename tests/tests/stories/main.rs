@@ -29,6 +29,7 @@ mod secrets;
 mod signals;
 mod systemd;
 mod third_party;
+mod traced;
 mod two_authorities;
 mod wrong_inputs;
 

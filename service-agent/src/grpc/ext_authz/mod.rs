@@ -18,7 +18,7 @@ use crate::facts::{client_certificate, from_check, header, http};
 use crate::refusal::Refusals;
 use crate::results::Told;
 use crate::seldom::Seldom;
-use crate::trace_context::TRACEPARENT;
+use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The service.
 pub(super) struct ExtAuthz {
@@ -54,7 +54,7 @@ impl Authorization for ExtAuthz {
         let question = Question::new(
             Face::ExtAuthz,
             facts,
-            Some(http.id.as_bytes()),
+            header(http, REQUEST_ID).next(),
             header(http, TRACEPARENT).next(),
         );
         let authorization = authorization(header(http, "authorization"));

@@ -2,26 +2,28 @@
 //! request's id. Both are claims, good for finding things and for nothing else.
 
 /// Where the trace is told.
-pub(crate) const TRACEPARENT: &str = "traceparent";
+pub const TRACEPARENT: &str = "traceparent";
 /// Where proxies tell their own id of a request.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub const REQUEST_ID: &str = "x-request-id";
 
 /// The longest id of a request that is believed to be one.
 const LONGEST_REQUEST_ID: usize = 128;
 
 /// A `traceparent` that is well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TraceParent<'a> {
+pub struct TraceParent<'a> {
     /// 32 hex digits.
-    pub(crate) trace_id: &'a str,
+    pub trace_id: &'a str,
     /// 16 hex digits.
-    pub(crate) parent_id: &'a str,
-    pub(crate) is_sampled: bool,
+    pub parent_id: &'a str,
+    /// Whether its sender exports it.
+    pub is_sampled: bool,
 }
 
 impl<'a> TraceParent<'a> {
     /// Reads the header's value. One that is not well-formed is as good as none (section 4.3 of the document).
-    pub(crate) fn read(value: &'a str) -> Option<Self> {
+    pub fn read(value: &'a [u8]) -> Option<Self> {
+        let value = str::from_utf8(value).ok()?;
         let mut parts = value.splitn(5, '-');
         let version = hex(parts.next()?, 2)?;
         let trace_id = hex(parts.next()?, 32)?;
@@ -52,7 +54,7 @@ fn hex(text: &str, count: usize) -> Option<&str> {
 }
 
 /// A request's id, where it is short and plain enough for a log.
-pub(crate) fn request_id(value: &[u8]) -> Option<&str> {
+pub fn request_id(value: &[u8]) -> Option<&str> {
     let text = str::from_utf8(value).ok()?;
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
     (!text.is_empty() && text.len() <= LONGEST_REQUEST_ID && is_plain).then_some(text)
@@ -69,7 +71,7 @@ mod tests {
     fn a_trace_parent_is_read_as_the_document_says() {
         let of = |version: &str, flags: &str| {
             let text = format!("{version}-{TRACE}-{SPAN}-{flags}");
-            TraceParent::read(&text).map(|read| {
+            TraceParent::read(text.as_bytes()).map(|read| {
                 assert_eq!((read.trace_id, read.parent_id), (TRACE, SPAN));
                 read.is_sampled
             })
@@ -96,7 +98,7 @@ mod tests {
             format!("00-{TRACE}é-{SPAN}-01"),
             format!("00-{TRACE}-{SPAN}"),
         ] {
-            assert_eq!(TraceParent::read(&text), None, "{text}");
+            assert_eq!(TraceParent::read(text.as_bytes()), None, "{text}");
         }
     }
 
