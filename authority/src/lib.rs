@@ -42,6 +42,7 @@ pub mod logging;
 mod metrics;
 mod news;
 mod peer;
+mod readiness;
 pub mod records;
 mod registry;
 pub mod restore;

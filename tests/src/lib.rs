@@ -24,6 +24,7 @@ pub mod python;
 pub mod random;
 pub mod secrets;
 pub mod shipped;
+pub mod systemd;
 pub mod town;
 pub mod upstream;
 pub mod wait;

@@ -3,6 +3,7 @@
 
 mod automatic;
 mod certificate;
+mod containers;
 mod crash;
 mod dashboard;
 mod decisions;
@@ -27,6 +28,7 @@ mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod systemd;
 mod third_party;
 mod traced;
 mod two_authorities;
