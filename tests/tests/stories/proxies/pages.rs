@@ -22,7 +22,11 @@ fn ports() -> Result<Vec<(&'static str, String)>> {
 /// A shell in the folder that finds all programs.
 fn shell(folder: &Path) -> Result<Command> {
     let mut path = String::new();
-    for program in [Program::Cli.path()?, installed("caddy/caddy")?] {
+    for program in [
+        Program::Cli.path()?,
+        installed("caddy/caddy")?,
+        installed("envoy/envoy")?,
+    ] {
         let folder = program.parent().context("a program lies in a folder")?;
         path += &format!("{}:", folder.display());
     }
@@ -104,4 +108,9 @@ fn haproxy_starts_as_its_page_says() -> Result<()> {
 #[test]
 fn caddy_starts_as_its_page_says() -> Result<()> {
     follow("caddy.md", &["caddy/Caddyfile"])
+}
+
+#[test]
+fn envoy_starts_as_its_page_says() -> Result<()> {
+    follow("envoy.md", &["envoy/envoy.yaml"])
 }
