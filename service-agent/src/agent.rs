@@ -8,6 +8,7 @@ use crate::contact::Contact;
 use crate::follow::Trigger;
 use crate::keys::KeySet;
 use crate::link::Link;
+use crate::meters::Meters;
 use crate::mint::Leases;
 use crate::once::Memory;
 use crate::seldom::Seldom;
@@ -26,6 +27,7 @@ pub(crate) struct Agent {
     pub(crate) look: Trigger,
     pub(crate) leases: Leases,
     pub(crate) clock_difference: ClockDifference,
+    pub(crate) meters: Meters,
     /// Saying that clocks differ.
     pub(crate) skew_said: Seldom,
     /// Saying that single uses cannot be spent.

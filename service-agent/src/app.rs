@@ -21,6 +21,7 @@ use crate::contact::Contact;
 use crate::enrol::{self, EnrolError};
 use crate::follow::{Follower, Trigger};
 use crate::link::{Link, LinkError};
+use crate::meters::Meters;
 use crate::mint::Leases;
 use crate::once::Memory;
 use crate::seldom::Seldom;
@@ -105,6 +106,7 @@ impl App {
             look: Trigger::default(),
             leases: Leases::default(),
             clock_difference: ClockDifference::default(),
+            meters: Meters::default(),
             skew_said: Seldom::default(),
             spending_said: Seldom::default(),
             config,

@@ -4,12 +4,14 @@ use std::fmt;
 use std::time::Instant;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
+use cattery_meters::Label as _;
 use http::HeaderName;
 use tracing::{debug, trace};
 
 use crate::agent::Agent;
 use crate::facts::Facts;
 use crate::forward::Forwarded;
+use crate::meters::{ForwardVerdicts, Verdicts};
 use crate::verdict::Verdict;
 
 /// Where the id of a decision is told, to who asked and to the service behind; it is in the log, too.
@@ -27,6 +29,8 @@ pub(crate) enum Face {
 }
 
 impl Face {
+    pub(crate) const ALL: [Self; 3] = [Self::Grpc, Self::ForwardAuth, Self::ExtAuthz];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Grpc => "grpc",
@@ -90,21 +94,29 @@ impl Agent {
         if let Err(Verdict::Unavailable) = decided {
             question.refuse(Verdict::Unavailable);
         }
-        question.conclude(
-            decided
-                .as_ref()
-                .map_or_else(|verdict| verdict.code(), |_| "ok"),
-        );
+        let verdict = decided.as_ref().map(|_| ()).map_err(|verdict| *verdict);
+        self.conclude(question, Verdicts(verdict));
+        if let Ok((_, forwarded)) = &decided {
+            for of in forwarded {
+                let verdict = of.as_ref().map(|_| ()).map_err(|refused| *refused);
+                self.meters.forwarded.add(ForwardVerdicts(verdict));
+            }
+        }
         decided
+    }
+
+    /// What is said of every decision, whatever came of it.
+    fn conclude(&self, question: &Question<'_>, verdict: Verdicts) {
+        let elapsed = question.asked_at.elapsed();
+        let (id, face) = (question.id, question.face);
+        self.meters.verifications.add((face, verdict));
+        self.meters.verification_duration.observe(face, elapsed);
+        let (verdict, elapsed_us) = (verdict.as_str(), elapsed.as_micros());
+        trace!(decision = %id, face = face.as_str(), verdict, elapsed_us, "decided");
     }
 }
 
 impl Question<'_> {
-    /// What is said of every decision, whatever came of it.
-    fn conclude(&self, verdict: &'static str) {
-        let elapsed_us = self.asked_at.elapsed().as_micros();
-        trace!(decision = %self.id, face = self.face.as_str(), verdict, elapsed_us, "decided");
-    }
 
     /// Logs a refusal that no token explains.
     fn refuse(&self, verdict: Verdict) -> Verdict {
