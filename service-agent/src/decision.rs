@@ -117,7 +117,6 @@ impl Agent {
 }
 
 impl Question<'_> {
-
     /// Logs a refusal that no token explains.
     fn refuse(&self, verdict: Verdict) -> Verdict {
         let (decision, face) = (self.id, self.face.as_str());

@@ -1,7 +1,7 @@
 //! What the agent counts and times. `metrics.rs` shows it; `docs/metrics.md` has a row for each name.
 
 use cattery_core::Code;
-use cattery_meters::{Counter, Histogram, LOCAL, Label};
+use cattery_meters::{Counter, Histogram, LOCAL, Label, label};
 
 use crate::decision::Face;
 use crate::forward::ForwardRefused;
@@ -149,29 +149,6 @@ impl UseVerdicts {
             Verdict::Unavailable | Verdict::NoToken => Self::Unavailable,
         }
     }
-}
-
-/// Names an enum's values as Prometheus is told.
-macro_rules! label {
-    ($type:ident, $name:literal, $($value:ident => $word:literal),+ $(,)?) => {
-        impl Label for $type {
-            const NAME: &'static str = $name;
-
-            fn all() -> Vec<Self> {
-                vec![$(Self::$value),+]
-            }
-
-            fn index(self) -> usize {
-                self as usize
-            }
-
-            fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$value => $word),+
-                }
-            }
-        }
-    };
 }
 
 label!(UseVerdicts, "verdict", Ok => "ok", Replayed => "replayed", ReplayFull => "replay_full", Unavailable => "unavailable");

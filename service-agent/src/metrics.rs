@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cattery_meters::{Label, Page};
+use cattery_meters::{Page, label};
 use cattery_proto::v1::EpochState;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
@@ -223,22 +223,4 @@ impl KeyState {
     }
 }
 
-impl Label for KeyState {
-    const NAME: &'static str = "state";
-
-    fn all() -> Vec<Self> {
-        vec![Self::Prepared, Self::Active, Self::Draining]
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Prepared => "prepared",
-            Self::Active => "active",
-            Self::Draining => "draining",
-        }
-    }
-}
+label!(KeyState, "state", Prepared => "prepared", Active => "active", Draining => "draining");

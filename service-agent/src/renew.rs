@@ -39,10 +39,13 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 sleep(Duration::from_secs(1)).await; // whatever lifetime an authority gives
             }
             Err(error) => {
-                agent.meters.certificate_renewals.add(match error.outcome() {
-                    Outcome::Failed => Certified::Failed,
-                    Outcome::Unknown | Outcome::Refused => Certified::Refused,
-                });
+                agent
+                    .meters
+                    .certificate_renewals
+                    .add(match error.outcome() {
+                        Outcome::Failed => Certified::Failed,
+                        Outcome::Unknown | Outcome::Refused => Certified::Refused,
+                    });
                 let (wait, is_news) = retry.failed(error.outcome());
                 if is_news {
                     warn!(%error, not_after, "cannot renew the certificate");

@@ -26,6 +26,7 @@ use crate::config::{Config, StoreSettings};
 use crate::failure::{Failure, chain};
 use crate::finding::Finding;
 use crate::init::AUDIT_DIR;
+use crate::meters::Meters;
 use crate::metrics::{self, Metrics, Opened};
 use crate::records::{ClusterRecord, FORMAT, Record as _, key};
 use crate::registry::{Limits, Registry, decide};
@@ -54,6 +55,7 @@ pub(super) struct Opener {
     tasks: TaskTracker,
     local_addr: SocketAddr,
     metrics_addr: Option<SocketAddr>,
+    meters: Arc<Meters>,
     opened: Opened,
     addresses: Vec<String>,
     port: Mutex<Port>,
@@ -68,12 +70,13 @@ impl Opener {
         stop: Stop,
         tasks: TaskTracker,
     ) -> Result<Self, StartError> {
-        let store = store::open(&config, &stop, &tasks).await?;
+        let meters = Arc::<Meters>::default();
+        let store = store::open(&config, &stop, &tasks, meters.store.clone()).await?;
         let cluster = check_cluster(&config, &*store).await?;
         let port = Port::take(&config.listen).await?;
         let local_addr = port.local_addr();
         let opened = Opened::default();
-        let metrics = Metrics::new(cluster.incarnation, opened.clone());
+        let metrics = Metrics::new(cluster.incarnation, opened.clone(), meters.clone());
         let metrics_addr = serve_metrics(&config, metrics, &stop, &tasks)?;
         // Of an authority that was killed.
         drop(Removed::new(config.dir.join(ADDRESS_FILE)));
@@ -89,6 +92,7 @@ impl Opener {
             tasks,
             local_addr,
             metrics_addr,
+            meters,
             opened,
             port: Mutex::new(port),
             open: watch::Sender::new(false),
@@ -183,6 +187,7 @@ impl Opener {
             trouble: watch::Sender::new(false),
             finding: watch::Sender::new(Finding::NOTHING),
             behind: Behind::default(),
+            meters: self.meters.clone(),
             verifying: Mutex::default(),
             backups: Backups {
                 store: store.clone(),

@@ -19,6 +19,7 @@ use super::call::{Arrived, Border};
 use super::caller::is_somebody;
 use crate::act::random;
 use crate::cluster::Shared;
+use crate::meters::Asked;
 use crate::peer::Peer;
 
 /// How long one call may take, from its headers to its answer. The clients' own limit is 20 s.
@@ -78,6 +79,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let border = self.border.clone();
         let request_id = random::<8>().map_or_else(|_| "-".to_owned(), hex::encode);
+        let asked = Asked::new(border.authority.meters.clone(), request.uri().path());
         let span = tracing::info_span!("call", request_id, path = request.uri().path());
         let answer = async move {
             let (mut head, body) = request.into_parts();
@@ -92,6 +94,8 @@ where
                 }
                 Err(status) => status.into_http(),
             };
+            let status = Status::from_header_map(response.headers());
+            asked.answer(status.map_or(Code::Ok, |status| status.code()));
             tracing::debug!("answered");
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);

@@ -15,6 +15,39 @@ pub trait Label: Copy + 'static {
     fn as_str(self) -> &'static str;
 }
 
+/// Makes an enum without fields a [`Label`]: its type, the label's name, and each value in order with its word.
+///
+/// ```
+/// #[derive(Clone, Copy)]
+/// enum Cat {
+///     Tabby,
+///     Tuxedo,
+/// }
+/// cattery_meters::label!(Cat, "cat", Tabby => "tabby", Tuxedo => "tuxedo");
+/// ```
+#[macro_export]
+macro_rules! label {
+    ($type:ident, $name:literal, $($value:ident => $word:literal),+ $(,)?) => {
+        impl $crate::Label for $type {
+            const NAME: &'static str = $name;
+
+            fn all() -> Vec<Self> {
+                vec![$(Self::$value),+]
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word),+
+                }
+            }
+        }
+    };
+}
+
 /// The labels of one metric: one, or a pair.
 pub trait Labels: Copy + 'static {
     /// Every combination, each at its [`index`](Self::index).
@@ -100,21 +133,7 @@ pub(crate) mod tests {
         Tuxedo,
     }
 
-    impl Label for Cat {
-        const NAME: &'static str = "cat";
-        fn all() -> Vec<Self> {
-            vec![Self::Tabby, Self::Tuxedo]
-        }
-        fn index(self) -> usize {
-            self as usize
-        }
-        fn as_str(self) -> &'static str {
-            match self {
-                Self::Tabby => "tabby",
-                Self::Tuxedo => "tuxedo",
-            }
-        }
-    }
+    crate::label!(Cat, "cat", Tabby => "tabby", Tuxedo => "tuxedo");
 
     #[test]
     fn every_combination_has_an_index_of_its_own() {

@@ -34,12 +34,7 @@ impl Page<'_> {
     ///
     /// # Errors
     /// The writer's.
-    pub fn gauges<L: Label>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: &[(L, f64)],
-    ) -> fmt::Result {
+    pub fn gauges<L: Label>(&mut self, name: &str, help: &str, values: &[(L, f64)]) -> fmt::Result {
         if values.is_empty() {
             return Ok(());
         }

@@ -205,8 +205,7 @@ impl Follower {
         };
         self.wants_whole = false;
         let now = Instant::now();
-        self.acknowledgement
-            .taken(taken.mark, taken.is_news, now);
+        self.acknowledgement.taken(taken.mark, taken.is_news, now);
         Ok(taken.is_news)
     }
 

@@ -34,7 +34,9 @@ impl AgentService {
     }
 
     fn signed<T>(&self, what: Signing, signed: Result<T, MintRefused>) -> Result<Response<T>> {
-        let result = signed.as_ref().map_or_else(MintRefused::result, |_| Signed::Ok);
+        let result = signed
+            .as_ref()
+            .map_or_else(MintRefused::result, |_| Signed::Ok);
         self.agent.meters.signing.add((what, result));
         signed
             .map(Response::new)

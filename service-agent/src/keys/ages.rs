@@ -34,7 +34,8 @@ impl KeyAges {
                 at,
             })
         };
-        self.0.store(held.iter().map(since).collect::<Vec<_>>().into());
+        self.0
+            .store(held.iter().map(since).collect::<Vec<_>>().into());
     }
 
     /// How long the newest epoch in each state has been held as that.
