@@ -17,6 +17,7 @@ pub mod netns;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod prometheus;
 pub mod python;
 pub mod random;
 pub mod secrets;
