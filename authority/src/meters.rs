@@ -13,7 +13,7 @@ use crate::store::StoreMeters;
 pub(crate) struct Meters {
     pub(crate) requests: Counter<(Method, StatusCode)>,
     pub(crate) request_duration: Histogram<Method>,
-    pub(crate) issuance: Counter<(Kind, Issued)>,
+    pub(crate) issuance: Counter<(Kind, IssuanceResult)>,
     pub(crate) store: Arc<StoreMeters>,
     pub(crate) agents: Connected,
 }
@@ -76,7 +76,7 @@ impl Drop for Asked {
         match self.kind {
             // Whoever makes them counts them one by one.
             Some(Kind::UserKey | Kind::ServiceKey) if code == Code::Ok => {}
-            Some(kind) => meters.issuance.add((kind, Issued::of(code))),
+            Some(kind) => meters.issuance.add((kind, IssuanceResult::of(code))),
             None => {}
         }
     }
@@ -244,7 +244,7 @@ impl Kind {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Issued {
+pub(crate) enum IssuanceResult {
     Issued,
     /// The caller may not, or asks for what there is not.
     Refused,
@@ -252,9 +252,9 @@ pub(crate) enum Issued {
     Failed,
 }
 
-label!(Issued, "result", Issued => "issued", Refused => "refused", Failed => "failed");
+label!(IssuanceResult, "result", Issued => "issued", Refused => "refused", Failed => "failed");
 
-impl Issued {
+impl IssuanceResult {
     fn of(code: Code) -> Self {
         match code {
             Code::Ok => Self::Issued,
@@ -300,7 +300,7 @@ mod tests {
         check::<Method>(14);
         check::<StatusCode>(17);
         check::<Kind>(5);
-        check::<Issued>(3);
+        check::<IssuanceResult>(3);
         check::<StoreOperation>(7);
         check::<StoreResult>(4);
         check::<AuditResult>(2);
@@ -343,6 +343,11 @@ mod tests {
         ));
         let cancelled = (Method::IssueUserKeys, StatusCode(Code::Cancelled));
         assert_eq!(meters.requests.count(cancelled), 1);
-        assert_eq!(meters.issuance.count((Kind::UserKey, Issued::Failed)), 1);
+        assert_eq!(
+            meters
+                .issuance
+                .count((Kind::UserKey, IssuanceResult::Failed)),
+            1
+        );
     }
 }

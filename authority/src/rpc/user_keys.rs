@@ -19,7 +19,7 @@ use crate::act::{Act, now_ms, random};
 use crate::audit::{Action, Audit, Event};
 use crate::cluster::{Authority, Shared};
 use crate::failure::{Failure, shown};
-use crate::meters::{Issued, Kind};
+use crate::meters::{IssuanceResult, Kind};
 use crate::records::{GrantRecord, Hex, LeaseGrant, Leased, LeasesRecord, ServiceRecord};
 use crate::registry::Applying;
 use crate::store::BootTime;
@@ -150,8 +150,8 @@ async fn issue(
 fn count(authority: &Authority, keys: &[v1::IssuedKey]) {
     for key in keys {
         let result = match key.result {
-            Some(Issue::SealedUserKey(_)) => Issued::Issued,
-            Some(Issue::Refusal(_)) | None => Issued::Refused,
+            Some(Issue::SealedUserKey(_)) => IssuanceResult::Issued,
+            Some(Issue::Refusal(_)) | None => IssuanceResult::Refused,
         };
         authority.meters.issuance.add((Kind::UserKey, result));
     }
