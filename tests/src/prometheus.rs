@@ -21,6 +21,8 @@ pub struct Prometheus {
 
 /// Labels and value of one series at one moment.
 pub type Sample = (Value, f64);
+/// Labels of one series, and its (second, value).
+pub type Series = (Value, Vec<(f64, f64)>);
 
 impl Prometheus {
     /// With the shipped configuration and rules, but for where the targets are, and that it asks them each second.
@@ -88,12 +90,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// Where it is no query.
-    pub fn range(
-        &self,
-        query: &str,
-        start: u64,
-        end: u64,
-    ) -> Result<Vec<(Value, Vec<(f64, f64)>)>> {
+    pub fn range(&self, query: &str, start: u64, end: u64) -> Result<Vec<Series>> {
         let (start, end) = (start.to_string(), end.to_string());
         let with = [
             ("query", query),
