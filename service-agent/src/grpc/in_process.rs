@@ -151,7 +151,7 @@ impl Agent {
             return Ok(());
         };
         self.spend(spend, not_after).await.map_err(|unspent| {
-            unspent.log(None, None);
+            self.log_refused(None, &unspent.line(None));
             unspent.verdict
         })
     }
