@@ -200,7 +200,7 @@ fn draw(prometheus: &Prometheus, start: u64, end: u64, path: &Path) -> Result<()
             lines.push((*name, points));
         }
         let values = lines.iter().flat_map(|(_, points)| points.iter());
-        let most = values.map(|(_, value)| *value).fold(1.0, f64::max) * 1.1;
+        let most = values.map(|(_, value)| *value).fold(1.0, f64::max) * 1.6; // room for the names
         let span = (end - start) as f64;
         let mut chart = ChartBuilder::on(area)
             .caption(*title, ("sans-serif", 15))
@@ -232,7 +232,6 @@ fn draw(prometheus: &Prometheus, start: u64, end: u64, path: &Path) -> Result<()
         chart
             .configure_series_labels()
             .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
             .label_font(("sans-serif", 12))
             .draw()?;
     }
