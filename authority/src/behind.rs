@@ -24,6 +24,12 @@ impl Behind {
         }
     }
 
+    /// Whether there are any.
+    pub(crate) fn is_any(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.is_some()
+    }
+
     /// For the status.
     pub(crate) fn warning(&self) -> Option<String> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ use crate::bulletin::Bulletin;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::finding::Finding;
+use crate::meters::Meters;
 use crate::news::News;
 use crate::records::ClusterRecord;
 use crate::registry::{Lifetimes, Limits, Registry, Turns};
@@ -48,6 +49,7 @@ pub(crate) struct Authority {
     pub(crate) finding: watch::Sender<Finding>,
     /// Agents that hold what the store does not have.
     pub(crate) behind: Behind,
+    pub(crate) meters: Arc<Meters>,
     /// Held by the one who reads all of the audit log.
     pub(crate) verifying: Mutex<()>,
     /// What backups are made of.

@@ -39,6 +39,7 @@ mod finding;
 pub mod granting;
 pub mod init;
 pub mod logging;
+mod meters;
 mod metrics;
 mod news;
 mod peer;

@@ -9,6 +9,7 @@ use crate::decision_log::DecisionLog;
 use crate::follow::Trigger;
 use crate::keys::KeySet;
 use crate::link::Link;
+use crate::meters::Meters;
 use crate::mint::Leases;
 use crate::once::Memory;
 use crate::seldom::Seldom;
@@ -27,6 +28,7 @@ pub(crate) struct Agent {
     pub(crate) look: Trigger,
     pub(crate) leases: Leases,
     pub(crate) clock_difference: ClockDifference,
+    pub(crate) meters: Meters,
     pub(crate) decision_log: DecisionLog,
     /// Saying that clocks differ.
     pub(crate) skew_said: Seldom,

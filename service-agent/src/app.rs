@@ -24,6 +24,7 @@ use crate::enrol::{self, EnrolError};
 use crate::follow::{Follower, Trigger};
 use crate::handed_over;
 use crate::link::{Link, LinkError};
+use crate::meters::Meters;
 use crate::mint::Leases;
 use crate::once::Memory;
 use crate::seldom::Seldom;
@@ -134,6 +135,7 @@ impl App {
             look: Trigger::default(),
             leases: Leases::default(),
             clock_difference: ClockDifference::default(),
+            meters: Meters::default(),
             decision_log: DecisionLog::new(Decisions::None),
             skew_said: Seldom::default(),
             spending_said: Seldom::default(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
+use cattery_meters::Label as _;
 use cattery_telemetry::TraceParent;
 use http::HeaderName;
 use tracing::field::Empty;
@@ -13,6 +14,7 @@ use crate::agent::Agent;
 use crate::decision_log::Line;
 use crate::facts::Facts;
 use crate::forward::Forwarded;
+use crate::meters::{ForwardVerdicts, Verdicts};
 use crate::verdict::Verdict;
 
 /// Where the id of a decision is told, to who asked and to the service behind; it is in the log, too.
@@ -30,6 +32,8 @@ pub(crate) enum Face {
 }
 
 impl Face {
+    pub(crate) const ALL: [Self; 3] = [Self::Grpc, Self::ForwardAuth, Self::ExtAuthz];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Grpc => "grpc",
@@ -111,23 +115,31 @@ impl Agent {
             };
             self.log_refused(Some(question), &line);
         }
-        let verdict = match &decided {
-            Ok(_) => "ok",
-            Err(verdict) => verdict.code(),
-        };
-        span.record("verdict", verdict);
-        question.conclude(verdict);
+        let verdict = decided.as_ref().map(|_| ()).map_err(|verdict| *verdict);
+        let verdict = Verdicts(verdict);
+        span.record("verdict", verdict.as_str());
+        self.conclude(question, verdict);
+        if let Ok((_, forwarded)) = &decided {
+            for of in forwarded {
+                let verdict = of.as_ref().map(|_| ()).map_err(|refused| *refused);
+                self.meters.forwarded.add(ForwardVerdicts(verdict));
+            }
+        }
         decided
+    }
+
+    /// What is said of every decision, whatever came of it.
+    fn conclude(&self, question: &Question<'_>, verdict: Verdicts) {
+        let elapsed = question.asked_at.elapsed();
+        let (id, face) = (question.id, question.face);
+        self.meters.verifications.add((face, verdict));
+        self.meters.verification_duration.observe(face, elapsed);
+        let (verdict, elapsed_us) = (verdict.as_str(), elapsed.as_micros());
+        trace!(decision = %id, face = face.as_str(), verdict, elapsed_us, "decided");
     }
 }
 
 impl Question<'_> {
-    /// What is said of every decision, whatever came of it.
-    fn conclude(&self, verdict: &'static str) {
-        let elapsed_us = self.asked_at.elapsed().as_micros();
-        trace!(decision = %self.id, face = self.face.as_str(), verdict, elapsed_us, "decided");
-    }
-
     /// A span for a collector; none where nobody wants one.
     fn span(&self, agent: &Agent) -> Span {
         if !cattery_telemetry::is_traced(self.parent.as_ref()) {

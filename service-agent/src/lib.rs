@@ -44,6 +44,7 @@ mod http;
 mod join_token;
 mod keys;
 mod link;
+mod meters;
 mod metrics;
 mod mint;
 mod once;

@@ -14,6 +14,7 @@ use v1::issued_key::Result as Issued;
 
 use crate::agent::Agent;
 use crate::clock::{jittered, unix_seconds};
+use crate::meters::{Renewed, Signed};
 
 /// Services that one service calls; more are a bug, or a peer that guesses names.
 const MAX_LEASES: usize = 1_024;
@@ -53,6 +54,17 @@ pub(crate) enum MintRefused {
         "the grant that lets this service call `{0}` has conditions, and with such a key nobody can vouch: give it one without, with `cattery grant add`"
     )]
     Narrowed(ServiceName),
+}
+
+impl MintRefused {
+    /// As it is counted.
+    pub(crate) fn result(&self) -> Signed {
+        match self {
+            Self::Request(_) | Self::Caveat(_) | Self::Mint(_) => Signed::Invalid,
+            Self::NotGranted(_) | Self::Narrowed(_) => Signed::NotGranted,
+            Self::NoKey(_) => Signed::Unavailable,
+        }
+    }
 }
 
 /// One fetch, which any number of callers wait for.
@@ -239,10 +251,12 @@ async fn renew(agent: Weak<Agent>, audience: ServiceName, expires_at: u64) {
         };
         match agent.fetched(&audience).await {
             Ok(key) => {
+                agent.meters.lease_renewals.add(Renewed::Ok);
                 debug!(%audience, "renewed a lease");
                 wait = half_life(key.id().expires_at);
             }
             Err(error) => {
+                agent.meters.lease_renewals.add(Renewed::Failed);
                 warn!(%audience, %error, "cannot renew a lease");
                 wait = RETRY;
             }

@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 use crate::agent::Agent;
 use crate::clock::{spread, unix_seconds};
 use crate::link::{Link, LinkError, Outcome};
+use crate::meters::Certified;
 use retry::Retry;
 
 /// How often to look at the clock: it may jump, and the machine may sleep.
@@ -31,12 +32,20 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         }
         match next_certificate(link).await {
             Ok(how) => {
-                info!("{how}");
+                agent.meters.certificate_renewals.add(how);
+                info!("{}", said(how));
                 due_at = rand::random_range(0.9..=1.1);
                 retry = Retry::default();
                 sleep(Duration::from_secs(1)).await; // whatever lifetime an authority gives
             }
             Err(error) => {
+                agent
+                    .meters
+                    .certificate_renewals
+                    .add(match error.outcome() {
+                        Outcome::Failed => Certified::Failed,
+                        Outcome::Unknown | Outcome::Refused => Certified::Refused,
+                    });
                 let (wait, is_news) = retry.failed(error.outcome());
                 if is_news {
                     warn!(%error, not_after, "cannot renew the certificate");
@@ -50,11 +59,11 @@ pub(crate) async fn run(agent: Arc<Agent>) {
 }
 
 /// Renews, or asks for another one where the certificate has ended by this clock or the authority's. Gives what was done.
-async fn next_certificate(link: &Link) -> Result<&'static str, LinkError> {
+async fn next_certificate(link: &Link) -> Result<Certified, LinkError> {
     let now = unix_seconds();
     if !link.enrolled().has_ended(now) {
         match link.renew(now).await {
-            Ok(()) => return Ok("renewed the certificate"),
+            Ok(()) => return Ok(Certified::Renewed),
             Err(error) if error.outcome() == Outcome::Unknown => {
                 debug!(%error, "an authority does not take the certificate");
             }
@@ -62,7 +71,14 @@ async fn next_certificate(link: &Link) -> Result<&'static str, LinkError> {
         }
     }
     link.recover(now).await?;
-    Ok("the certificate had ended: got another one for the same key")
+    Ok(Certified::Recovered)
+}
+
+fn said(how: Certified) -> &'static str {
+    match how {
+        Certified::Recovered => "the certificate had ended: got another one for the same key",
+        _ => "renewed the certificate",
+    }
 }
 
 /// Two thirds of its life, a tenth sooner or later.

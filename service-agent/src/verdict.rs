@@ -17,6 +17,24 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// All there are.
+    pub(crate) fn all() -> Vec<Self> {
+        let codes = Code::ALL.into_iter().map(Self::Denied);
+        [Self::NoToken, Self::Unavailable]
+            .into_iter()
+            .chain(codes)
+            .collect()
+    }
+
+    /// Where it is among all.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::NoToken => 0,
+            Self::Unavailable => 1,
+            Self::Denied(code) => 2 + code as usize,
+        }
+    }
+
     /// A code of the protocol, `no_token` or `unavailable`.
     pub(crate) fn code(self) -> &'static str {
         match self {

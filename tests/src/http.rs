@@ -95,13 +95,34 @@ fn parse(answer: &[u8]) -> Result<Response> {
         .and_then(|line| line.split(' ').nth(1))
         .and_then(|code| code.parse().ok())
         .context("no status line")?;
-    let headers = lines
+    let headers: Vec<_> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
+    let chunked = |(name, value): &(String, String)| {
+        name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked")
+    };
+    let body = match headers.iter().any(chunked) {
+        true => unchunked(body).context("a body in chunks")?,
+        false => body.to_owned(),
+    };
     Ok(Response {
         status,
         headers,
-        body: body.to_owned(),
+        body,
     })
+}
+
+/// The body of RFC 9112, section 7.1.
+fn unchunked(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, more) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(more.get(..size)?);
+        rest = more.get(size..)?.strip_prefix("\r\n")?;
+    }
 }

@@ -19,6 +19,7 @@ pub mod page;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod random;

@@ -30,6 +30,7 @@ use crate::config::{Config, StoreSettings};
 use crate::failure::{Failure, chain};
 use crate::finding::Finding;
 use crate::init::AUDIT_DIR;
+use crate::meters::Meters;
 use crate::metrics::{self, Metrics, Opened};
 use crate::readiness::Readiness;
 use crate::records::{ClusterRecord, FORMAT, Record as _, key};
@@ -60,6 +61,7 @@ pub(super) struct Opener {
     local_addr: SocketAddr,
     metrics_addr: Option<SocketAddr>,
     readiness: Readiness,
+    meters: Arc<Meters>,
     addresses: Vec<String>,
     port: Mutex<Port>,
     open: watch::Sender<bool>,
@@ -74,7 +76,8 @@ impl Opener {
         tasks: TaskTracker,
         handed: &mut HandedSockets,
     ) -> Result<Self, StartError> {
-        let store = store::open(&config, &stop, &tasks).await?;
+        let meters = Arc::<Meters>::default();
+        let store = store::open(&config, &stop, &tasks, meters.store.clone()).await?;
         let cluster = check_cluster(&config, &*store).await?;
         let port = match handed_over::listen(handed)? {
             Some(port) => port,
@@ -83,7 +86,7 @@ impl Opener {
         let local_addr = port.local_addr();
         let opened = Opened::default();
         let readiness = Readiness::new(&config, opened.clone());
-        let metrics = Metrics::new(cluster.incarnation, opened);
+        let metrics = Metrics::new(cluster.incarnation, opened, meters.clone());
         let metrics_addr = match handed_over::metrics(handed)? {
             None => listen_for_metrics(&config)?,
             handed => handed,
@@ -109,6 +112,7 @@ impl Opener {
             local_addr,
             metrics_addr,
             readiness,
+            meters,
             port: Mutex::new(port),
             open: watch::Sender::new(false),
             standing: Arc::default(),
@@ -206,6 +210,7 @@ impl Opener {
             trouble: watch::Sender::new(None),
             finding: watch::Sender::new(Finding::NOTHING),
             behind: Behind::default(),
+            meters: self.meters.clone(),
             verifying: Mutex::default(),
             backups: Backups {
                 store: store.clone(),

@@ -11,7 +11,7 @@ use super::open::patiently;
 use super::{StartError, Stop};
 use crate::config::{Config, StoreSettings};
 use crate::init::STORE_FILE;
-use crate::store::{Embedded, Etcd, Store, StoreError, Transaction};
+use crate::store::{Embedded, Etcd, Metered, Store, StoreError, StoreMeters, Transaction};
 
 /// How often a store that others keep is asked where it is.
 const ASK: Duration = Duration::from_secs(2);
@@ -21,6 +21,7 @@ pub(super) async fn open(
     config: &Config,
     stop: &Stop,
     tasks: &TaskTracker,
+    meters: Arc<StoreMeters>,
 ) -> Result<Arc<dyn Store>, StartError> {
     match &config.store {
         StoreSettings::Embedded => {
@@ -28,12 +29,12 @@ pub(super) async fn open(
             let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
             let store = patiently(move || Embedded::open(&path), in_use).await?;
             stop.with(tasks, "the store", store.ended());
-            Ok(Arc::new(store))
+            Ok(Arc::new(Metered::new(Arc::new(store), meters)))
         }
         StoreSettings::Etcd(etcd) => {
             let store = Etcd::connect(etcd.options()?).await?;
             stop.with(tasks, "the store", store.went_back());
-            let store: Arc<dyn Store> = Arc::new(store);
+            let store: Arc<dyn Store> = Arc::new(Metered::new(Arc::new(store), meters));
             tasks.spawn(ask(store.clone(), stop.drain.clone()));
             Ok(store)
         }

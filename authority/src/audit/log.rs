@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::meters::{AuditMeters, AuditResult};
 use super::record::{Body, Head};
 use super::verify::scan;
 use super::wanted::Wanted;
@@ -33,6 +34,7 @@ struct Inner {
     queue: Option<mpsc::Sender<Append>>,
     writer: Option<JoinHandle<()>>,
     ended: CancellationToken,
+    meters: AuditMeters,
 }
 
 impl Audit {
@@ -108,6 +110,7 @@ impl Audit {
             queue: Some(queue),
             writer: Some(writer),
             ended,
+            meters: AuditMeters::default(),
         };
         Ok((
             Self {
@@ -130,6 +133,15 @@ impl Audit {
     #[must_use]
     pub fn head(&self) -> Position {
         self.inner.head().position
+    }
+
+    /// How long it is, bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.inner.head().len
+    }
+
+    pub(crate) fn meters(&self) -> &AuditMeters {
+        &self.inner.meters
     }
 
     /// Returns when the thread that writes has ended before its time: nothing can be appended any more.
@@ -201,13 +213,16 @@ impl Audit {
     }
 
     async fn write(&self, body: Body) -> Result<Position, AuditError> {
+        let mut waits = self.inner.meters.waits();
         let (answer, result) = oneshot::channel();
         let queue = self.inner.queue.as_ref().ok_or(AuditError::Closed)?;
         queue
             .send(Append { body, answer })
             .await
             .map_err(|_| AuditError::Closed)?;
-        result.await.map_err(|_| AuditError::Closed)?
+        let written = result.await.map_err(|_| AuditError::Closed)??;
+        waits.result = AuditResult::Written;
+        Ok(written)
     }
 }
 

@@ -7,6 +7,7 @@ mod changes;
 mod error;
 mod event;
 mod log;
+mod meters;
 mod read;
 mod record;
 mod verify;
@@ -18,6 +19,8 @@ pub(crate) use changes::{MARKS, OPS};
 pub use error::AuditError;
 pub use event::{Action, Event};
 pub use log::{Audit, log_path};
+#[cfg(test)]
+pub(crate) use meters::AuditResult;
 pub use read::{Record, Said, Told, read, whose};
 pub use record::{Intent, OpId, Outcome, Position};
 pub use verify::{VerifyReport, verify};

@@ -14,6 +14,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 
 use crate::cluster::Authority;
+use crate::meters::Meters;
 use gauges::Gauges;
 
 pub(crate) use serve::serve;
@@ -26,11 +27,12 @@ pub(crate) struct Metrics(Registry);
 
 impl Metrics {
     /// Of a cluster in this incarnation.
-    pub(crate) fn new(incarnation: u64, opened: Opened) -> Self {
+    pub(crate) fn new(incarnation: u64, opened: Opened, meters: Arc<Meters>) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Gauges {
             incarnation,
             opened,
+            meters,
         }));
         Self(registry)
     }

@@ -65,6 +65,11 @@ impl Revoked {
         Ok(Self(batches))
     }
 
+    /// How many ids it keeps; some may have ended.
+    pub(crate) fn kept(&self) -> usize {
+        self.0.iter().map(|batch| batch.entries.len()).sum()
+    }
+
     /// What was revoked after that place and has not ended, the oldest first.
     pub(crate) fn since(&self, changed: u64, now: u64) -> Chunk {
         let from = self.0.partition_point(|batch| batch.changed <= changed);

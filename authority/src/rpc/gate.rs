@@ -21,6 +21,7 @@ use super::call::{Arrived, Border};
 use super::caller::is_somebody;
 use crate::act::random;
 use crate::cluster::Shared;
+use crate::meters::Asked;
 use crate::peer::Peer;
 
 /// How long one call may take, from its headers to its answer. The clients' own limit is 20 s.
@@ -80,6 +81,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         let border = self.border.clone();
         let request_id = random::<8>().map_or_else(|_| "-".to_owned(), hex::encode);
+        let asked = Asked::new(border.authority.meters.clone(), request.uri().path());
         let span = tracing::info_span!("call", request_id, path = request.uri().path());
         let traced = traced(&request_id, &request);
         let answer = async move {
@@ -95,6 +97,8 @@ where
                 }
                 Err(status) => status.into_http(),
             };
+            let status = Status::from_header_map(response.headers());
+            asked.answer(status.map_or(Code::Ok, |status| status.code()));
             tracing::debug!("answered");
             let status = response.headers().get("grpc-status");
             if let Some(status) = status.and_then(|status| status.to_str().ok()) {

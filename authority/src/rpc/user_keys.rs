@@ -19,6 +19,7 @@ use crate::act::{Act, now_ms, random};
 use crate::audit::{Action, Audit, Event};
 use crate::cluster::{Authority, Shared};
 use crate::failure::{Failure, shown};
+use crate::meters::{IssuanceResult, Kind};
 use crate::records::{GrantRecord, Hex, LeaseGrant, Leased, LeasesRecord, ServiceRecord};
 use crate::registry::Applying;
 use crate::store::BootTime;
@@ -133,11 +134,26 @@ async fn issue(
         };
         match lease.issue_all(&mut applying).await {
             Err(Failure::Contended) if attempts < ATTEMPTS => attempts += 1,
-            other => return other,
+            Ok(response) => {
+                count(authority, &response.keys);
+                return Ok(response);
+            }
+            Err(failure) => return Err(failure),
         }
         if !may_begin_anew(authority, &call.caller, &mut act, &applying).await? {
             return Err(Failure::Contended);
         }
+    }
+}
+
+/// Counts what each service's key came to.
+fn count(authority: &Authority, keys: &[v1::IssuedKey]) {
+    for key in keys {
+        let result = match key.result {
+            Some(Issue::SealedUserKey(_)) => IssuanceResult::Issued,
+            Some(Issue::Refusal(_)) | None => IssuanceResult::Refused,
+        };
+        authority.meters.issuance.add((Kind::UserKey, result));
     }
 }
 

@@ -7,6 +7,7 @@ mod boottime;
 mod embedded;
 mod error;
 mod etcd;
+mod metered;
 mod mirror;
 mod session;
 mod snapshot;
@@ -22,6 +23,9 @@ pub use embedded::Embedded;
 pub use error::StoreError;
 pub(crate) use etcd::check_prefix;
 pub use etcd::{Etcd, EtcdCertificate, EtcdOptions, EtcdTimeouts, EtcdTls, EtcdUser};
+pub(crate) use metered::{Metered, StoreMeters};
+#[cfg(test)]
+pub(crate) use metered::{StoreOperation, StoreResult};
 pub use mirror::{MIRROR_PERIOD, Mirror, View};
 pub use session::{Session, SessionId};
 pub use snapshot::{Snapshot, SnapshotSource};

@@ -87,6 +87,12 @@ impl RevokedIds {
         self.layers.is_empty()
     }
 
+    /// How many entries it keeps: what has ended may still be among them, and an id whose end was put off is there more than once.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.layers.iter().map(|layer| layer.len()).sum()
+    }
+
     /// This set and these entries, with their ends (Unix seconds). What is in it already keeps the later end.
     #[must_use]
     pub fn with(&self, added: impl IntoIterator<Item = (Fingerprint, u64)>) -> Self {

@@ -7,20 +7,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::position::Position;
+use crate::state::Mark;
 
-/// A position that is on its way into other processes.
+/// What is on its way into other processes.
 #[derive(Clone, Copy)]
 struct Pending {
-    position: Position,
+    mark: Mark,
     due: Instant,
 }
 
-/// Which position is acknowledged when.
+/// What is acknowledged when: a place in the feed, with the newest epoch that was held there.
 pub(super) struct Acknowledgement {
     /// How far those processes may be behind; zero where there are none.
     lag: Duration,
-    acknowledged: Option<Position>,
+    acknowledged: Option<Mark>,
     /// Keeps its time when something newer comes: a quick succession does not put it off.
     first: Option<Pending>,
     /// The newest one behind that.
@@ -37,8 +37,8 @@ impl Acknowledgement {
         }
     }
 
-    /// The agent holds this position from `now` on. What is no news needs no time of its own.
-    pub(super) fn taken(&mut self, position: Position, is_news: bool, now: Instant) {
+    /// The agent holds this from `now` on. What is no news needs no time of its own.
+    pub(super) fn taken(&mut self, mark: Mark, is_news: bool, now: Instant) {
         self.advance(now);
         if is_news {
             let due = now + self.lag;
@@ -46,16 +46,16 @@ impl Acknowledgement {
                 None => &mut self.first,
                 Some(_) => &mut self.second,
             };
-            *slot = Some(Pending { position, due });
+            *slot = Some(Pending { mark, due });
         } else if let Some(last) = self.second.as_mut().or(self.first.as_mut()) {
-            last.position = position;
+            last.mark = mark;
         } else {
-            self.acknowledged = Some(position);
+            self.acknowledged = Some(mark);
         }
     }
 
     /// What is acknowledged at this time.
-    pub(super) fn at(&mut self, now: Instant) -> Option<Position> {
+    pub(super) fn at(&mut self, now: Instant) -> Option<Mark> {
         self.advance(now);
         self.acknowledged
     }
@@ -67,7 +67,7 @@ impl Acknowledgement {
 
     fn advance(&mut self, now: Instant) {
         while let Some(pending) = self.first.take_if(|pending| pending.due <= now) {
-            self.acknowledged = Some(pending.position);
+            self.acknowledged = Some(pending.mark);
             self.first = self.second.take();
         }
     }
@@ -76,14 +76,16 @@ impl Acknowledgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::Position;
 
     const LAG: Duration = Duration::from_secs(10);
 
-    fn position(sequence: u64) -> Position {
-        Position {
+    fn mark(sequence: u64) -> Mark {
+        let position = Position {
             incarnation: 1,
             sequence,
-        }
+        };
+        Mark { position, epoch: 1 }
     }
 
     /// An acknowledgement, and what it is after so many seconds.
@@ -96,12 +98,12 @@ mod tests {
 
         fn taken(&mut self, seconds: u64, sequence: u64, is_news: bool) {
             let now = self.1 + Duration::from_secs(seconds);
-            self.0.taken(position(sequence), is_news, now);
+            self.0.taken(mark(sequence), is_news, now);
         }
 
         fn at(&mut self, seconds: u64) -> Option<u64> {
             let at = self.0.at(self.1 + Duration::from_secs(seconds));
-            at.map(|position| position.sequence)
+            at.map(|mark| mark.position.sequence)
         }
     }
 

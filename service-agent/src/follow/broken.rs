@@ -7,6 +7,7 @@ use cattery_sdk::sealing::SealingError;
 use super::beats::NeverSent;
 use crate::keys::Rejected;
 use crate::link::CallError;
+use crate::meters::StreamEnd;
 
 /// The end of a stream.
 #[derive(Debug, thiserror::Error)]
@@ -38,4 +39,16 @@ pub(super) enum Broken {
     /// No receiver key.
     #[error(transparent)]
     Receiver(#[from] SealingError),
+}
+
+impl Broken {
+    /// As it is counted.
+    pub(super) fn reason(&self) -> StreamEnd {
+        match self {
+            Self::Renewed => StreamEnd::Renewed,
+            Self::Stops(_) => StreamEnd::Moved,
+            Self::Rejected(_) | Self::NoKeys | Self::NeverSent(_) => StreamEnd::Rejected,
+            Self::Call(_) | Self::Silent(_) | Self::Stuck | Self::Receiver(_) => StreamEnd::Failed,
+        }
+    }
 }

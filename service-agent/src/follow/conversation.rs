@@ -171,6 +171,10 @@ impl Follower {
             self.keeper.heard(contact);
             self.agent.contact.heard(contact);
         }
+        if let Some(told) = stream.told {
+            let acknowledged = &self.agent.meters.acknowledged;
+            acknowledged.set(told.position, told.epoch);
+        }
         if let Some(answered) = answered {
             let trip = answered.round_trip;
             let look = Look::new(now, now_ms, answer.server_time_ms, trip);
@@ -201,8 +205,7 @@ impl Follower {
         };
         self.wants_whole = false;
         let now = Instant::now();
-        self.acknowledgement
-            .taken(taken.position, taken.is_news, now);
+        self.acknowledgement.taken(taken.mark, taken.is_news, now);
         Ok(taken.is_news)
     }
 

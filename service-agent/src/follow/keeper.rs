@@ -11,7 +11,6 @@ use crate::agent::Agent;
 use crate::cache::Cache;
 use crate::clock::Moment;
 use crate::keys::{KeySet, Rejected, accept, not_below};
-use crate::position::Position;
 use crate::state::{Mark, StateDir, StateError};
 
 use super::forgetting::Forgetting;
@@ -35,7 +34,7 @@ pub(super) struct Keeper {
 
 /// A set that is in use now.
 pub(super) struct Taken {
-    pub(super) position: Position,
+    pub(super) mark: Mark,
     /// Whether it says anything that the former one did not.
     pub(super) is_news: bool,
 }
@@ -95,7 +94,7 @@ impl Keeper {
             None => set,
         };
         let taken = Taken {
-            position: set.position(),
+            mark: set.held_mark(),
             is_news: held.as_ref().is_none_or(|held| !set.says_as(held)),
         };
         if held.is_none_or(|held| held.held() != set.held()) {
@@ -105,6 +104,7 @@ impl Keeper {
         self.seen = self.seen.and(set.mark());
         self.save_cache(&set, contact.filter(|_| !news.more));
         self.save_mark();
+        self.agent.meters.key_ages.hold(set.held(), Moment::now());
         self.agent.keys.store(Some(Arc::new(set)));
         Ok(Some(taken))
     }
@@ -151,8 +151,8 @@ impl Keeper {
         }
     }
 
-    /// Uses the cached keys where there are no others. Gives the position of the set if it is in use now.
-    pub(super) fn use_cache(&mut self) -> Option<Position> {
+    /// Uses the cached keys where there are no others. Gives what is held then, if they are in use now.
+    pub(super) fn use_cache(&mut self) -> Option<Mark> {
         let cache = self.cache.as_mut()?;
         let agent = &self.agent;
         if agent.keys.load().is_some() || self.collected.is_some() {
@@ -170,13 +170,14 @@ impl Keeper {
         match usable {
             Ok(None) => None,
             Ok(Some(cached)) => {
-                let position = cached.set.position();
+                let mark = cached.set.held_mark();
                 self.seen = self.seen.and(cached.set.mark());
                 agent.contact.remembered(now, cached.since_contact);
                 agent.contact.failed();
+                agent.meters.key_ages.hold(cached.set.held(), now);
                 agent.keys.store(Some(Arc::new(cached.set)));
                 info!(since_contact = ?cached.since_contact, "no authority answers: using the cached keys");
-                Some(position)
+                Some(mark)
             }
             Err(error) if std::mem::replace(&mut self.has_complained, true) => {
                 debug!(error, "the cached keys are still not used");

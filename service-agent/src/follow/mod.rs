@@ -70,6 +70,7 @@ impl Follower {
         loop {
             let opened = Instant::now();
             let Err(why) = self.follow().await;
+            self.agent.meters.streams_ended.add(why.reason());
             let wait = self.over(&why, opened.elapsed());
             self.rest(Instant::now() + wait).await;
         }
@@ -117,8 +118,8 @@ impl Follower {
     }
 
     fn use_cache(&mut self) {
-        if let Some(position) = self.keeper.use_cache() {
-            self.acknowledgement.taken(position, true, Instant::now());
+        if let Some(mark) = self.keeper.use_cache() {
+            self.acknowledgement.taken(mark, true, Instant::now());
         }
     }
 

@@ -13,7 +13,7 @@ use super::beats::Beats;
 use super::broken::Broken;
 use crate::clock::Moment;
 use crate::link::Way;
-use crate::position::Position;
+use crate::state::Mark;
 
 /// Beats that wait for the connection. Each one has to be answered soon, so there are never many.
 const MOST_WAITING: usize = 32;
@@ -22,7 +22,7 @@ const MOST_ACKNOWLEDGEMENTS: usize = MOST_WAITING / 2;
 
 /// What an agent says first.
 pub(super) struct First {
-    pub(super) holds: Option<Position>,
+    pub(super) holds: Option<Mark>,
     pub(super) look: bool,
     pub(super) outage_budget_seconds: u64,
 }
@@ -35,7 +35,7 @@ pub(super) struct Stream {
     pub(super) receiver: ReceiverKey,
     pub(super) beats: Beats,
     /// What the last beat said.
-    pub(super) told: Option<Position>,
+    pub(super) told: Option<Mark>,
     /// The look that is not answered yet.
     pub(super) look: Option<u64>,
     /// From one beat to the next, as the authority wants it.
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Sends a beat.
-    pub(super) fn beat(&mut self, holds: Option<Position>, look: bool) -> Result<(), Broken> {
+    pub(super) fn beat(&mut self, holds: Option<Mark>, look: bool) -> Result<(), Broken> {
         self.send(v1::FollowServiceKeysRequest::default(), holds, look)
     }
 
@@ -101,7 +101,7 @@ impl Stream {
     fn send(
         &mut self,
         request: v1::FollowServiceKeysRequest,
-        holds: Option<Position>,
+        holds: Option<Mark>,
         look: bool,
     ) -> Result<(), Broken> {
         let beat = self.beats.next(Moment::now());
@@ -111,7 +111,7 @@ impl Stream {
         self.told = holds;
         let request = v1::FollowServiceKeysRequest {
             beat,
-            holds: holds.map(Into::into),
+            holds: holds.map(|mark| mark.position.into()),
             look,
             ..request
         };

@@ -16,6 +16,7 @@ use crate::config::Peers;
 use crate::decision::{Face, Question};
 use crate::facts::from_message;
 use crate::forward::Forwarded;
+use crate::meters::{Signed, Signing};
 use crate::mint::MintRefused;
 use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
@@ -27,6 +28,21 @@ pub(super) struct AgentService {
 impl AgentService {
     pub(super) fn new(agent: Arc<Agent>) -> Self {
         Self { agent }
+    }
+
+    fn admit_to_sign<T>(&self, request: &Request<T>, what: Signing) -> Result<()> {
+        let admitted = admit(request, &self.agent.config.mint, "mint");
+        admitted.inspect_err(|_| self.agent.meters.signing.add((what, Signed::NotAllowed)))
+    }
+
+    fn signed<T>(&self, what: Signing, signed: Result<T, MintRefused>) -> Result<Response<T>> {
+        let result = signed
+            .as_ref()
+            .map_or_else(MintRefused::result, |_| Signed::Ok);
+        self.agent.meters.signing.add((what, result));
+        signed
+            .map(Response::new)
+            .map_err(|refused| mint_status(&refused))
     }
 }
 
@@ -68,22 +84,18 @@ impl v1::agent_server::Agent for AgentService {
     }
 
     async fn mint(&self, request: Request<v1::MintRequest>) -> Result<Response<v1::MintResponse>> {
-        admit(&request, &self.agent.config.mint, "mint")?;
+        self.admit_to_sign(&request, Signing::Token)?;
         let minted = self.agent.mint(request.get_ref()).await;
-        minted
-            .map(Response::new)
-            .map_err(|refused| mint_status(&refused))
+        self.signed(Signing::Token, minted)
     }
 
     async fn sign_discharge(
         &self,
         request: Request<v1::SignDischargeRequest>,
     ) -> Result<Response<v1::SignDischargeResponse>> {
-        admit(&request, &self.agent.config.mint, "mint")?;
+        self.admit_to_sign(&request, Signing::Discharge)?;
         let signed = self.agent.sign_discharge(request.get_ref()).await;
-        signed
-            .map(Response::new)
-            .map_err(|refused| mint_status(&refused))
+        self.signed(Signing::Discharge, signed)
     }
 
     async fn get_verification_keys(

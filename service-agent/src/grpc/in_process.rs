@@ -12,6 +12,7 @@ use tonic::{Result, Status};
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::keys::KeySet;
+use crate::meters::UseVerdicts;
 use crate::once::Noting;
 use crate::verdict::Verdict;
 
@@ -118,31 +119,41 @@ impl Agent {
             now: now.wall,
             remember_through: not_after.saturating_add(leeway).saturating_sub(1),
         };
-        if self.usable(self.keys.load().as_ref(), now).is_err() {
-            return Ok(answer(Verdict::Unavailable.code()));
-        }
+        let used = self.use_at(now, &once, not_before, not_after).await;
+        let verdict = used.map_or_else(UseVerdicts::of, |()| UseVerdicts::Ok);
+        self.meters.in_process_uses.add(verdict);
+        Ok(v1::UseOnceResponse {
+            code: used.map_or_else(Verdict::code, |()| "").to_owned(),
+        })
+    }
+
+    async fn use_at(
+        &self,
+        now: Moment,
+        once: &Use<'_>,
+        not_before: u64,
+        not_after: u64,
+    ) -> Result<(), Verdict> {
+        self.usable(self.keys.load().as_ref(), now)?;
         let memory = Noting::new(self.once.at(now), self.config.single_use_shared);
         if let MemorySince::Restart(since) = memory.since()
-            && not_before <= since.saturating_add(leeway)
+            && not_before <= since.saturating_add(self.config.leeway_seconds)
         {
-            return Ok(answer(Code::Replayed.as_str()));
+            return Err(Verdict::Denied(Code::Replayed));
         }
-        match memory.use_once(&once) {
-            Ok(()) => {}
-            Err(UseRefused::Replayed) => return Ok(answer(Code::Replayed.as_str())),
-            Err(UseRefused::Full) => return Ok(answer(Code::ReplayFull.as_str())),
-        }
-        let spent = match memory.into_spend() {
-            Some(spend) => self.spend(spend, not_after).await,
-            None => Ok(()),
+        memory.use_once(once).map_err(|refused| {
+            Verdict::Denied(match refused {
+                UseRefused::Replayed => Code::Replayed,
+                UseRefused::Full => Code::ReplayFull,
+            })
+        })?;
+        let Some(spend) = memory.into_spend() else {
+            return Ok(());
         };
-        Ok(answer(match spent {
-            Ok(()) => "",
-            Err(unspent) => {
-                self.log_refused(None, &unspent.line(None));
-                unspent.verdict.code()
-            }
-        }))
+        self.spend(spend, not_after).await.map_err(|unspent| {
+            self.log_refused(None, &unspent.line(None));
+            unspent.verdict
+        })
     }
 }
 
@@ -175,11 +186,5 @@ fn revoked_id((fingerprint, ends_at): (Fingerprint, u64)) -> v1::RevokedId {
     v1::RevokedId {
         fingerprint: fingerprint.0.to_vec(),
         ends_at,
-    }
-}
-
-fn answer(code: &str) -> v1::UseOnceResponse {
-    v1::UseOnceResponse {
-        code: code.to_owned(),
     }
 }

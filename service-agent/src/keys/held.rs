@@ -115,6 +115,14 @@ impl KeySet {
         }
     }
 
+    /// What is held: all that was sent up to there, and the newest epoch.
+    pub(crate) fn held_mark(&self) -> Mark {
+        Mark {
+            position: self.position,
+            ..self.mark()
+        }
+    }
+
     /// The keys, oldest epoch first.
     pub(crate) fn held(&self) -> &[Held] {
         &self.held

@@ -14,6 +14,7 @@ mod forward;
 mod grants;
 mod local;
 mod main_path;
+mod metrics;
 mod outage;
 mod own;
 mod proxies;

@@ -18,6 +18,7 @@ use super::tell::{Tidings, Told, live_keys, names, tidings};
 use crate::act::{Act, now_ms};
 use crate::cluster::Shared;
 use crate::failure::Failure;
+use crate::meters::Connected;
 use crate::news::{News, ServiceNews};
 use crate::records::{AgentRecord, ContactRecord, granularity};
 use crate::registry::{self, Device, Stored};
@@ -117,7 +118,9 @@ impl Follow {
     ) -> Pin<Box<dyn Stream<Item = Result<v1::FollowServiceKeysResponse, Status>> + Send>> {
         let (answers, queue) = mpsc::channel(QUEUE);
         let span = tracing::Span::current();
+        let connected = Connected::one(&self.authority.meters);
         let work = async move {
+            let _connected = connected;
             let ended = tokio::select! {
                 ended = self.go_on(beats, &answers) => ended,
                 () = drain.cancelled() => Err(self.call.leave()),

@@ -8,6 +8,7 @@ use cattery_sdk::sealing::{INFO_SERVICE_KEY, seal};
 use crate::act::now_ms;
 use crate::cluster::Authority;
 use crate::failure::Failure;
+use crate::meters::{IssuanceResult, Kind};
 use crate::news::{News, ServiceNews};
 
 /// What an agent was told: all up to a place, these keys among it.
@@ -121,6 +122,8 @@ pub(super) async fn tidings(
             .service_key(key.epoch, name, key.generation)
             .await?;
         key.sealed_key = Some(seal(receiver, INFO_SERVICE_KEY, secret.expose())?);
+        let issued = (Kind::ServiceKey, IssuanceResult::Issued);
+        authority.meters.issuance.add(issued);
     }
     let message = v1::ServiceNews {
         since: told.map(|told| position(told.position)),
