@@ -41,6 +41,7 @@ need_companions() {
     need haproxy command -v haproxy
     need prometheus command -v promtool
     need systemd command -v systemd-analyze # and systemd-socket-activate; it need not run
+    need faketime command -v faketime
     need python3-venv python3 -c 'import ensurepip'
 }
 

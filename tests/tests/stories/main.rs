@@ -5,6 +5,7 @@ mod automatic;
 mod certificate;
 mod crash;
 mod dashboard;
+mod doctor;
 mod envoy;
 mod fire;
 mod foreign;
