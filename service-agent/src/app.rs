@@ -18,6 +18,7 @@ use crate::cache::{Cache, CacheError, CacheKey};
 use crate::clock::Moment;
 use crate::config::{Config, ConfigError};
 use crate::contact::Contact;
+use crate::decision_log::{DecisionLog, Decisions};
 use crate::enrol::{self, EnrolError};
 use crate::follow::{Follower, Trigger};
 use crate::link::{Link, LinkError};
@@ -105,6 +106,7 @@ impl App {
             look: Trigger::default(),
             leases: Leases::default(),
             clock_difference: ClockDifference::default(),
+            decision_log: DecisionLog::new(Decisions::None),
             skew_said: Seldom::default(),
             spending_said: Seldom::default(),
             config,
@@ -258,6 +260,11 @@ impl Running {
     /// The service that the agent sits beside.
     pub fn service(&self) -> &str {
         self.agent.service.as_str()
+    }
+
+    /// Which decisions are logged from now on; none of them until this is called.
+    pub fn log_decisions(&self, decisions: Decisions) {
+        self.agent.decision_log.set(decisions);
     }
 
     /// Whether it has keys that it may rely on.

@@ -3,15 +3,13 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{
-    CaveatKind, Code, Denied, NoSingleUse, Policy, Reason, RequestFacts, Scratch, Verified,
-    Verifier,
-};
+use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
 use tracing::{debug, info};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::decision::Question;
+use crate::decision_log::Line;
 use crate::keys::KeySet;
 use crate::once::{Noting, Spend};
 use crate::verdict::Verdict;
@@ -60,15 +58,27 @@ impl Agent {
         let now = Moment::now();
         let (kept, spend) = self.verify_at(now, question, presenter, presentation, |verified| {
             let (not_after, token_id) = (verified.not_after(), verified.token_id());
-            (keep(verified), not_after, token_id)
+            let principal = self.decision_log.has_all();
+            let principal = principal.then(|| verified.principal().to_owned());
+            (keep(verified), not_after, token_id, principal)
         })?;
-        let (kept, not_after, token_id) = kept;
+        let (kept, not_after, token_id, principal) = kept;
         if let Some(spend) = spend {
             let spent = self.spend(spend, not_after).await;
             spent.map_err(|unspent| {
-                unspent.log(Some(question), Some(token_id));
+                self.log_refused(Some(question), &unspent.line(Some(token_id)));
                 unspent.verdict
             })?;
+        }
+        if let Some(principal) = principal {
+            let line = Line {
+                verdict: "ok",
+                principal: Some(&principal),
+                token_id: Some(token_id),
+                presenter,
+                ..Line::default()
+            };
+            self.log_accepted(question, &line);
         }
         Ok(kept)
     }
@@ -97,7 +107,7 @@ impl Agent {
             {
                 Ok(verified) => return Ok(keep(verified)),
                 Err(denied) => {
-                    log(&denied, question, presenter, &facts);
+                    self.log_denied(question, &denied, presenter);
                     denied.code
                 }
             };
@@ -146,56 +156,18 @@ impl Agent {
     }
 }
 
-/// What a stranger claims stays out of the log: the principal is there only once the tag was right. Who presents a forwarded token is
-/// known from a token of their own. A token for another request is told with what it was sent with, but for the query, which may be
-/// private.
-fn log(
-    denied: &Denied<'_>,
-    question: &Question<'_>,
-    presenter: Option<&str>,
-    facts: &RequestFacts<'_>,
-) {
-    let (code, reason) = (denied.code, denied.reason);
-    let (decision, face) = (question.id, question.face.as_str());
-    let token_id = denied.token_id.map(hex::encode);
-    match denied.key_id {
-        Some(id) if is_of_another_request(reason) => debug!(
-            %code,
-            detail = %reason,
-            principal = id.principal,
-            token_id,
+impl Agent {
+    fn log_denied(&self, question: &Question<'_>, denied: &Denied<'_>, presenter: Option<&str>) {
+        let id = denied.key_id;
+        let proved = id.filter(|_| denied.is_authentic());
+        let line = Line {
+            verdict: denied.code.as_str(),
+            detail: Some(&denied.reason),
+            principal: proved.map(|id| id.principal),
+            token_id: denied.token_id.filter(|_| proved.is_some()),
+            epoch: id.map(|id| id.epoch),
             presenter,
-            %decision,
-            face,
-            method = facts.method,
-            authority = facts.authority,
-            path = facts.path(),
-            body_known = facts.body_sha256.is_some(),
-            "refused"
-        ),
-        Some(id) if denied.is_authentic() => debug!(
-            %code,
-            detail = %reason,
-            principal = id.principal,
-            token_id,
-            presenter,
-            %decision,
-            face,
-            "refused"
-        ),
-        Some(id) => {
-            debug!(%code, detail = %reason, epoch = id.epoch, presenter, %decision, face, "refused");
-        }
-        None => debug!(%code, detail = %reason, presenter, %decision, face, "refused"),
+        };
+        self.log_refused(Some(question), &line);
     }
-}
-
-fn is_of_another_request(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Caveat {
-            kind: Some(CaveatKind::Request),
-            ..
-        }
-    )
 }

@@ -4,10 +4,13 @@ use std::fmt;
 use std::time::Instant;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
+use cattery_telemetry::TraceParent;
 use http::HeaderName;
-use tracing::{debug, trace};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span, trace};
 
 use crate::agent::Agent;
+use crate::decision_log::Line;
 use crate::facts::Facts;
 use crate::forward::Forwarded;
 use crate::verdict::Verdict;
@@ -52,16 +55,27 @@ pub(crate) struct Question<'a> {
     pub(crate) id: DecisionId,
     pub(crate) face: Face,
     pub(crate) facts: Facts<'a>,
-    asked_at: Instant,
+    /// What the proxy or the client calls the request.
+    pub(crate) request_id: Option<&'a str>,
+    /// The trace that it belongs to.
+    pub(crate) parent: Option<TraceParent<'a>>,
+    pub(crate) asked_at: Instant,
 }
 
 impl<'a> Question<'a> {
-    /// One that is asked now.
-    pub(crate) fn new(face: Face, facts: Facts<'a>) -> Self {
+    /// One that is asked now. The values are those of the headers `x-request-id` and `traceparent`.
+    pub(crate) fn new(
+        face: Face,
+        facts: Facts<'a>,
+        request_id: Option<&'a [u8]>,
+        trace_parent: Option<&'a [u8]>,
+    ) -> Self {
         Self {
             id: DecisionId(rand::random()),
             face,
             facts,
+            request_id: request_id.and_then(cattery_telemetry::request_id),
+            parent: trace_parent.and_then(TraceParent::read),
             asked_at: Instant::now(),
         }
     }
@@ -79,22 +93,30 @@ impl Agent {
         forwarded: Option<&ForwardHeader<'_>>,
         keep: impl Fn(&Verified<'_>) -> T,
     ) -> Result<(T, Vec<Forwarded<T>>), Verdict> {
+        let span = question.span(self);
         let decided = match authorization {
             Authorization::Presentation(presentation) => {
-                self.verify_all(question, presentation, forwarded, keep)
-                    .await
+                let verified = self.verify_all(question, presentation, forwarded, keep);
+                verified.instrument(span.clone()).await
             }
-            Authorization::Absent => Err(question.refuse(Verdict::NoToken)),
-            Authorization::Malformed => Err(question.refuse(Verdict::Denied(Code::Malformed))),
+            Authorization::Absent => Err(Verdict::NoToken),
+            Authorization::Malformed => Err(Verdict::Denied(Code::Malformed)),
         };
-        if let Err(Verdict::Unavailable) = decided {
-            question.refuse(Verdict::Unavailable);
+        if let Err(verdict) = decided
+            && !explains(verdict, authorization)
+        {
+            let line = Line {
+                verdict: verdict.code(),
+                ..Line::default()
+            };
+            self.log_refused(Some(question), &line);
         }
-        question.conclude(
-            decided
-                .as_ref()
-                .map_or_else(|verdict| verdict.code(), |_| "ok"),
-        );
+        let verdict = match &decided {
+            Ok(_) => "ok",
+            Err(verdict) => verdict.code(),
+        };
+        span.record("verdict", verdict);
+        question.conclude(verdict);
         decided
     }
 }
@@ -106,12 +128,36 @@ impl Question<'_> {
         trace!(decision = %self.id, face = self.face.as_str(), verdict, elapsed_us, "decided");
     }
 
-    /// Logs a refusal that no token explains.
-    fn refuse(&self, verdict: Verdict) -> Verdict {
-        let (decision, face) = (self.id, self.face.as_str());
-        debug!(code = verdict.code(), %decision, face, "refused");
-        verdict
+    /// A span for a collector; none where nobody wants one.
+    fn span(&self, agent: &Agent) -> Span {
+        if !cattery_telemetry::is_traced(self.parent.as_ref()) {
+            return Span::none();
+        }
+        let span = info_span!(
+            target: cattery_telemetry::TARGET,
+            "decide",
+            otel.kind = "server",
+            service = agent.service.as_str(),
+            face = self.face.as_str(),
+            decision = %self.id,
+            request_id = self.request_id,
+            verdict = Empty,
+        );
+        if let Some(parent) = &self.parent {
+            cattery_telemetry::set_parent(&span, parent);
+        }
+        span
     }
+
+    /// The id of the trace that it belongs to.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.parent.map(|parent| parent.trace_id)
+    }
+}
+
+/// Whether a token was looked at: then the reason is logged already.
+fn explains(verdict: Verdict, authorization: Authorization<'_>) -> bool {
+    matches!(authorization, Authorization::Presentation(_)) && matches!(verdict, Verdict::Denied(_))
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use cattery_proto::v1;
 use cattery_sdk::denial::PRESENTER_NOT_TRUSTED;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
-use tracing::debug;
 
 use crate::agent::Agent;
 use crate::decision::Question;
+use crate::decision_log::Line;
 use crate::verdict::Verdict;
 
 /// What has to ask an authority is given up then, from the request's begin: the SDK waits for two seconds, and a caller is not to fail for
@@ -73,14 +73,13 @@ impl Agent {
         let mut trusted = self.config.forward_from.iter();
         let is_trusted = trusted.any(|principal| principal.as_str() == presenter);
         if !is_trusted {
-            debug!(
-                code = PRESENTER_NOT_TRUSTED,
-                detail = "`[forward] from` does not name the presenter",
-                presenter,
-                decision = %question.id,
-                face = question.face.as_str(),
-                "refused"
-            );
+            let line = Line {
+                verdict: PRESENTER_NOT_TRUSTED,
+                detail: Some(&"`[forward] from` does not name the presenter"),
+                presenter: Some(presenter),
+                ..Line::default()
+            };
+            self.log_refused(Some(question), &line);
         }
         is_trusted
     }

@@ -32,6 +32,7 @@ mod config;
 mod contact;
 mod decide;
 mod decision;
+mod decision_log;
 mod discharge;
 mod enrol;
 mod facts;
@@ -63,6 +64,7 @@ pub use cache::CacheError;
 pub use config::{
     CacheConfig, Config, ConfigError, HeaderFacts, LogConfig, LogFormat, Overrides, Peers, Setting,
 };
+pub use decision_log::Decisions;
 pub use enrol::EnrolError;
 pub use join_token::{JoinTokenError, read_join_token};
 pub use link::LinkError;

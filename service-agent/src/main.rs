@@ -74,7 +74,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
 
 async fn serve(run: Run) -> anyhow::Result<()> {
     let (config, log) = read(&run.settings)?;
-    logging::set_up(&log)?;
+    let (filter, exporting) = logging::set_up(&log)?;
     raise_file_limit();
     let join_token = match run.join_token_file.as_deref() {
         // A unit file may name for ever what is there once.
@@ -95,6 +95,7 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     // Not before: while standard input is waited for, a signal ends the program by itself.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let start = App::start(config, join_token.as_deref().map(String::as_str));
     let mut running = tokio::select! {
         started = start => started?,
@@ -102,16 +103,37 @@ async fn serve(run: Run) -> anyhow::Result<()> {
         _ = interrupt.recv() => return Ok(()),
     };
     drop(join_token);
+    running.log_decisions(log.decisions);
     announce(&running)?;
-    let broken = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        why = running.broken() => Some(why),
+    let broken = loop {
+        tokio::select! {
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            _ = hangup.recv() => reload(&run.settings, &filter, &running),
+            why = running.broken() => break Some(why),
+        }
     };
     running.shutdown().await;
+    if let Some(exporting) = exporting {
+        tokio::task::spawn_blocking(|| exporting.finish()).await?;
+    }
     match broken {
         None => Ok(()),
         Some(why) => anyhow::bail!("stopped: {why}"),
+    }
+}
+
+/// Reads the configuration again, and takes what it says of the log.
+fn reload(settings: &Settings, filter: &logging::Filter, running: &Running) {
+    let read = read(settings).and_then(|(_, log)| filter.set(&log).map(|()| log));
+    match read {
+        Ok(log) => {
+            running.log_decisions(log.decisions);
+            info!(decisions = ?log.decisions, "the configuration of the log was read again");
+        }
+        Err(error) => {
+            warn!(%error, "the configuration was not read again, and what was logged is logged on");
+        }
     }
 }
 

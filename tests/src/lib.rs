@@ -8,6 +8,7 @@ pub mod agent;
 pub mod api;
 pub mod authority;
 pub mod cli;
+pub mod collector;
 pub mod dev;
 pub mod envoy;
 pub mod etcd;

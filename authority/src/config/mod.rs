@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::records::Hex;
+use cattery_telemetry::Export;
 use settings::Settings;
 
 pub use store::{CertificateFiles, EtcdSettings, Login, StoreSettings};
@@ -60,7 +61,7 @@ const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(30);
 
 /// The settings of one authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The directory that holds `authority.toml`, the store, the audit log and the unseal socket.
     pub dir: PathBuf,
@@ -98,6 +99,8 @@ pub struct Config {
     pub unseal: Unseal,
     /// What is logged.
     pub log: Log,
+    /// Where spans go, if anywhere.
+    pub traces: Option<Export>,
     /// Go on where the audit log lost records, and record that. Never in the file: it is one start's decision.
     pub accept_audit_loss: bool,
 }
@@ -211,6 +214,7 @@ impl Config {
             store: StoreSettings::Embedded,
             unseal,
             log: Log::default(),
+            traces: None,
             accept_audit_loss: false,
         }
     }
@@ -320,9 +324,28 @@ impl Config {
         }
         settings.set(&mut config.log.format, "log.format", values::log_format);
         settings.set(&mut config.log.filter, "log.filter", values::log_filter);
+        config.traces = read_traces(settings);
         config.store = store?;
         cluster_id.and(unseal).map(|_| config)
     }
+}
+
+fn read_traces(settings: &mut Settings) -> Option<Export> {
+    let endpoint = settings.optional("traces.endpoint", values::text);
+    let ca_file = settings.optional("traces.ca_file", values::text);
+    let sample_ratio = settings.optional("traces.sample_ratio", values::ratio);
+    if endpoint.is_none() && (ca_file.is_some() || sample_ratio.is_some()) {
+        settings.problem("traces.endpoint: is missing");
+    }
+    let export = Export {
+        endpoint: endpoint?,
+        ca_file: ca_file.map(PathBuf::from),
+        sample_ratio: sample_ratio.unwrap_or(0.0),
+    };
+    if let Err(error) = export.check() {
+        settings.problem(&format!("{}: {error}", error.setting()));
+    }
+    Some(export)
 }
 
 impl Config {

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-const TABLES: [&str; 3] = ["store", "unseal", "log"];
+const TABLES: [&str; 4] = ["store", "unseal", "log", "traces"];
 
 pub(super) struct Settings {
     table: Table,

@@ -182,6 +182,11 @@ pub(super) fn unseal_method(value: &Value) -> Result<String, String> {
     }
 }
 
+pub(super) fn ratio(value: &Value) -> Result<f64, String> {
+    let ratio = value.as_float();
+    ratio.ok_or_else(|| format!("is of type {}, not a number like 0.1", value.type_str()))
+}
+
 pub(super) fn log_format(value: &Value) -> Result<LogFormat, String> {
     match text(value)?.as_str() {
         "human" => Ok(LogFormat::Human),

@@ -6,6 +6,11 @@ use toml::Value;
 
 use super::{Config, LogFormat, Unseal, show_duration};
 
+const TRACES: &str = "
+# Spans of calls to an OpenTelemetry collector, OTLP over gRPC; https needs ca_file, which names who signs the collector's certificate (PEM).
+# sample_ratio is which part of the calls that belong to no trace begins one, from 0.0 to 1.0; calls of a trace do as its sender says.
+";
+
 const STORE: &str = "
 # Where the cluster's state is kept: `embedded`, a file in this directory, for one authority; or `etcd`, for several, with
 # endpoints (HOST:PORT of each member) and prefix (what all keys of this cluster begin with, /cattery/NAME/); for TLS ca_file,
@@ -122,6 +127,26 @@ impl Config {
             out,
             "\n# `human` or `json`, on standard error; what goes in, as in `info,cattery_authority=debug`.\n[log]\nformat = \"{format}\"\nfilter = {filter}\n"
         );
+        match &self.traces {
+            Some(traces) => {
+                let endpoint = Value::from(traces.endpoint.as_str());
+                let ratio = Value::from(traces.sample_ratio);
+                let _ = write!(
+                    out,
+                    "{TRACES}[traces]\nendpoint = {endpoint}\nsample_ratio = {ratio}\n"
+                );
+                if let Some(path) = &traces.ca_file {
+                    let path = Value::from(path.to_string_lossy().as_ref());
+                    let _ = writeln!(out, "ca_file = {path}");
+                }
+            }
+            None => {
+                let _ = write!(
+                    out,
+                    "{TRACES}# [traces]\n# endpoint = \"http://127.0.0.1:4317\"\n"
+                );
+            }
+        }
         out.replace("\n# \n", "\n")
     }
 }

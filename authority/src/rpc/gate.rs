@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use cattery_telemetry::{TRACEPARENT, TraceParent};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use tokio::time::timeout;
@@ -13,6 +14,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
+use tracing::{Span, field::Empty};
 
 use super::access::access;
 use super::call::{Arrived, Border};
@@ -79,6 +81,7 @@ where
         let border = self.border.clone();
         let request_id = random::<8>().map_or_else(|_| "-".to_owned(), hex::encode);
         let span = tracing::info_span!("call", request_id, path = request.uri().path());
+        let traced = traced(&request_id, &request);
         let answer = async move {
             let (mut head, body) = request.into_parts();
             let mut response = match look(border, &request_id, &head) {
@@ -93,6 +96,10 @@ where
                 Err(status) => status.into_http(),
             };
             tracing::debug!("answered");
+            let status = response.headers().get("grpc-status");
+            if let Some(status) = status.and_then(|status| status.to_str().ok()) {
+                traced.record("rpc.grpc.status_code", status);
+            }
             if let Ok(id) = HeaderValue::from_str(&request_id) {
                 response.headers_mut().insert(REQUEST_ID, id);
             }
@@ -100,6 +107,29 @@ where
         };
         Box::pin(answer.instrument(span))
     }
+}
+
+/// The call's span for a collector; none where nobody wants one.
+fn traced<B>(request_id: &str, request: &Request<B>) -> Span {
+    let parent = request.headers().get(TRACEPARENT);
+    let parent = parent.and_then(|value| TraceParent::read(value.as_bytes()));
+    if !cattery_telemetry::is_traced(parent.as_ref()) {
+        return Span::none();
+    }
+    let path = request.uri().path();
+    let span = tracing::info_span!(
+        target: cattery_telemetry::TARGET,
+        "call",
+        otel.kind = "server",
+        otel.name = path.trim_start_matches('/'),
+        rpc.system = "grpc",
+        rpc.grpc.status_code = Empty,
+        request_id,
+    );
+    if let Some(parent) = &parent {
+        cattery_telemetry::set_parent(&span, parent);
+    }
+    span
 }
 
 fn look(border: Arc<Border>, request_id: &str, head: &Parts) -> Result<Arrived, Status> {

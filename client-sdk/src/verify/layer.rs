@@ -186,7 +186,7 @@ impl Rules {
         let header = ForwardHeader::read(values.iter().map(HeaderValue::as_bytes));
         let (caller, verdicts) = self
             .verifier
-            .verify_with_forwarded(presentation, header.as_ref(), &facts)
+            .verify_request(presentation, header.as_ref(), &facts, &parts.headers)
             .await?;
         let forwarded = header.map(|header| Forwarded::new(&header, &caller, verdicts));
         Ok((caller, forwarded))

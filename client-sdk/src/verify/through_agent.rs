@@ -7,10 +7,14 @@ use cattery_proto::v1::{
     Denial, ForwardedVerdict, UseOnceRequest, VerifiedCaller, VerifyRequest,
     agent_client::AgentClient, forwarded_verdict, verify_response,
 };
+use http::HeaderMap;
 use tonic::transport::Channel;
 
 use super::{Caller, Verdict, facts, refusal::Refusal};
 use crate::agent;
+
+/// W3C Trace Context, and the id that proxies give a request: the agent logs and traces its decision by them.
+const WHERE_IT_BELONGS: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
 
 #[derive(Clone)]
 pub(super) struct ThroughAgent {
@@ -31,6 +35,7 @@ impl ThroughAgent {
         presentation: &str,
         forwarded: Option<&ForwardHeader<'_>>,
         facts: &RequestFacts<'_>,
+        headers: &HeaderMap,
     ) -> Result<(Caller, Vec<Verdict>), Refusal> {
         let request = VerifyRequest {
             presentation: presentation.to_owned(),
@@ -40,8 +45,15 @@ impl ThroughAgent {
                 .map(|header| header.as_str().to_owned())
                 .collect(),
         };
+        let mut request = agent::local(request);
+        for name in WHERE_IT_BELONGS {
+            let value = headers.get(name).map(|value| value.as_bytes().try_into());
+            if let Some(Ok(value)) = value {
+                request.metadata_mut().insert(name, value);
+            }
+        }
         let answer = AgentClient::new(self.channel.clone())
-            .verify(agent::local(request))
+            .verify(request)
             .await
             .map_err(|status| Refusal::Unavailable(self.explain(&status)))?;
         let answer = answer.into_inner();

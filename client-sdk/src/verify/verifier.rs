@@ -7,6 +7,8 @@ use cattery_core::{
     limits::{MAX_DISCHARGES, MAX_MESSAGE},
 };
 
+use http::HeaderMap;
+
 use super::{
     Caller, Verdict, in_process::InProcess, refusal::Refusal, through_agent::ThroughAgent,
 };
@@ -102,6 +104,19 @@ impl Verifier {
         forwarded: Option<&ForwardHeader<'_>>,
         facts: &RequestFacts<'_>,
     ) -> Result<(Caller, Vec<Verdict>), Refusal> {
+        let headers = HeaderMap::new();
+        self.verify_request(presentation, forwarded, facts, &headers)
+            .await
+    }
+
+    /// The same for a request with these headers: those that say where it belongs go to the agent.
+    pub(super) async fn verify_request(
+        &self,
+        presentation: &str,
+        forwarded: Option<&ForwardHeader<'_>>,
+        facts: &RequestFacts<'_>,
+        headers: &HeaderMap,
+    ) -> Result<(Caller, Vec<Verdict>), Refusal> {
         if facts.context.iter().any(|(key, _)| *key == PRESENTER_KEY) {
             return Err(Refusal::Unavailable(format!(
                 "`{PRESENTER_KEY}` is not for a service to say: give this entry of its context another key"
@@ -111,7 +126,7 @@ impl Verifier {
             return Err(Refusal::of_code(Code::Malformed));
         }
         match &self.way {
-            Way::Agent(agent) => agent.verify(presentation, forwarded, facts).await,
+            Way::Agent(agent) => agent.verify(presentation, forwarded, facts, headers).await,
             Way::InProcess(keys) => keys.verify(presentation, forwarded, facts).await,
         }
     }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cattery_core::Demands;
+use cattery_telemetry::Export;
 use serde::Deserialize;
+
+use crate::decision_log::Decisions;
 
 use super::{CacheConfig, Config, ConfigError, HeaderFacts, Peers, Required, Setting};
 
@@ -33,12 +36,16 @@ pub struct Overrides {
 }
 
 /// What the program needs besides [`Config`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogConfig {
     /// A filter in the syntax of `RUST_LOG`.
     pub level: Option<String>,
     /// How lines look.
     pub format: LogFormat,
+    /// Which decisions are in it.
+    pub decisions: Decisions,
+    /// Where spans go, if anywhere.
+    pub traces: Option<Export>,
 }
 
 #[derive(Default, Deserialize)]
@@ -59,6 +66,7 @@ struct File {
     in_process: PeersSection,
     cache: Option<CacheSection>,
     log: LogSection,
+    traces: Option<TracesSection>,
 }
 
 #[derive(Default, Deserialize)]
@@ -107,6 +115,16 @@ struct CacheSection {
 struct LogSection {
     level: Option<String>,
     format: LogFormat,
+    decisions: Decisions,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TracesSection {
+    endpoint: String,
+    ca_file: Option<PathBuf>,
+    #[serde(default)]
+    sample_ratio: f64,
 }
 
 impl Config {
@@ -123,11 +141,24 @@ impl Config {
             (None, Some(dir)) => read_file(&dir.join("agent.toml"), false)?,
             (None, None) => File::default(),
         };
+        let mut bad = Vec::new();
+        let traces = file.traces.as_ref().map(|traces| Export {
+            endpoint: traces.endpoint.clone(),
+            ca_file: traces.ca_file.clone(),
+            sample_ratio: traces.sample_ratio,
+        });
+        if let Some(Err(error)) = traces.as_ref().map(Export::check) {
+            bad.push(Setting {
+                name: error.setting(),
+                problem: error.to_string(),
+            });
+        }
         let log = LogConfig {
             level: file.log.level.clone(),
             format: file.log.format,
+            decisions: file.log.decisions,
+            traces,
         };
-        let mut bad = Vec::new();
         let config = build(file, overrides, &mut bad);
         match config.check() {
             Err(ConfigError::Settings(more)) => bad.extend(more),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cattery_core::{Authorization, ForwardHeader, Verified};
 use cattery_proto::v1;
 use tokio::task::spawn_blocking;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Result, Status};
 use v1::verify_response::Result as Outcome;
@@ -16,6 +17,7 @@ use crate::decision::{Face, Question};
 use crate::facts::from_message;
 use crate::forward::Forwarded;
 use crate::mint::MintRefused;
+use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The service.
 pub(super) struct AgentService {
@@ -34,12 +36,17 @@ impl v1::agent_server::Agent for AgentService {
         &self,
         request: Request<v1::VerifyRequest>,
     ) -> Result<Response<v1::VerifyResponse>> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let facts = request.facts.unwrap_or_default();
         let facts =
             from_message(&facts).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         let forwarded = ForwardHeader::read(request.forwarded.iter().map(String::as_bytes));
-        let question = Question::new(Face::Grpc, facts);
+        let question = Question::new(
+            Face::Grpc,
+            facts,
+            first(&metadata, REQUEST_ID),
+            first(&metadata, TRACEPARENT),
+        );
         let presentation = Authorization::Presentation(&request.presentation);
         let decided = self
             .agent
@@ -124,6 +131,10 @@ fn admit<T>(request: &Request<T>, peers: &Peers, section: &str) -> Result<()> {
     Err(Status::permission_denied(format!(
         "processes with uid {uid} and gid {gid} may not do this: the agent's configuration names those that may, in [{section}] allow_uids and allow_gids"
     )))
+}
+
+fn first<'a>(metadata: &'a MetadataMap, name: &str) -> Option<&'a [u8]> {
+    metadata.get(name).map(AsciiMetadataValue::as_encoded_bytes)
 }
 
 fn caller(token: &Verified<'_>) -> v1::VerifiedCaller {

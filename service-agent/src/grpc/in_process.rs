@@ -139,7 +139,7 @@ impl Agent {
         Ok(answer(match spent {
             Ok(()) => "",
             Err(unspent) => {
-                unspent.log(None, None);
+                self.log_refused(None, &unspent.line(None));
                 unspent.verdict.code()
             }
         }))

@@ -14,6 +14,7 @@ use crate::decision::{DECISION_ID, DecisionId, Face, Question};
 use crate::facts::from_headers;
 use crate::refusal::{RETRY_AFTER_SECONDS, Refusal, Refusals};
 use crate::results::{Told, results};
+use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The agent, and what it says where the answer is no.
 pub(super) struct ForwardAuth {
@@ -30,9 +31,12 @@ impl ForwardAuth {
 
 pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Request) -> Response {
     let (agent, asked) = (&auth.agent, request.headers());
+    let first = |name| asked.get(name).map(HeaderValue::as_bytes);
     let question = Question::new(
         Face::ForwardAuth,
         from_headers(asked, agent.config.header_facts),
+        first(REQUEST_ID),
+        first(TRACEPARENT),
     );
     let values = asked.get_all(AUTHORIZATION).iter();
     let authorization = authorization(values.map(HeaderValue::as_bytes));

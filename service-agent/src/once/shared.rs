@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::MemoryAt;
 use crate::agent::Agent;
 use crate::clock::Moment;
-use crate::decision::Question;
+use crate::decision_log::Line;
 use crate::verdict::Verdict;
 
 /// How long an authority may take, and another one after it. A caller waits meanwhile, and the SDK gives up after two seconds.
@@ -76,16 +76,14 @@ pub(crate) struct Unspent {
 }
 
 impl Unspent {
-    pub(crate) fn log(&self, question: Option<&Question<'_>>, token_id: Option<[u8; 16]>) {
-        debug!(
-            code = self.verdict.code(),
-            detail = self.detail,
-            principal = self.principal,
-            token_id = token_id.map(hex::encode),
-            decision = question.map(|question| display(question.id)),
-            face = question.map(|question| question.face.as_str()),
-            "refused"
-        );
+    pub(crate) fn line(&self, token_id: Option<[u8; 16]>) -> Line<'_> {
+        Line {
+            verdict: self.verdict.code(),
+            detail: Some(&self.detail),
+            principal: Some(&self.principal),
+            token_id,
+            ..Line::default()
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod automatic;
 mod certificate;
 mod crash;
 mod dashboard;
+mod decisions;
 mod doctor;
 mod envoy;
 mod fire;
@@ -27,6 +28,7 @@ mod sealed;
 mod secrets;
 mod signals;
 mod third_party;
+mod traced;
 mod two_authorities;
 mod wrong_inputs;
 

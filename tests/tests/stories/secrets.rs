@@ -15,6 +15,7 @@ use cattery_tests::{
     api,
     authority::Authority,
     cli::Cli,
+    collector::Collector,
     dev::Dev,
     http,
     process::Process,
@@ -61,11 +62,15 @@ fn a_planted_secret_is_found_in_every_form() -> Result<()> {
 
 #[test]
 fn no_secret_in_the_most_verbose_logs() -> Result<()> {
+    let folder = Folder::new()?;
+    let collector = Collector::start(folder.path())?;
+    let agent = format!(
+        "{CONFIG}decisions = \"all\"\n[in_process]\nallow_uids = [{}]\n[traces]\nendpoint = \"http://{}\"\nsample_ratio = 1.0\n",
+        rustix::process::getuid().as_raw(),
+        collector.addr
+    );
     let mut town = Town::with(&Setting {
-        agent: format!(
-            "{CONFIG}[in_process]\nallow_uids = [{}]\n",
-            rustix::process::getuid().as_raw()
-        ),
+        agent: agent.clone(),
         options: vec!["-vvvv".to_owned()],
         ..Setting::default()
     })?;
@@ -123,20 +128,31 @@ fn no_secret_in_the_most_verbose_logs() -> Result<()> {
         operator_key(&town.admin.home)?,
     ));
 
-    // Restarts log, too; and so do refusals.
+    // Restarts log, too, and in the other format; and so do refusals.
     town.agent.kill()?;
+    let json = agent.replace("[log]\n", "[log]\nformat = \"json\"\n");
+    fs::write(town.agent.dir.join("agent.toml"), json)?;
     town.agent.start(None)?;
     town.authority.kill()?;
     town.agent.forward_auth(&text)?;
+    town.agent
+        .forward_auth(&town.alice.ok(&["mint", "photos"], "")?)?;
+    let metrics = http::get(town.agent.http()?, "/metrics", &[])?.body;
+    fs::write(town.logs().join("agent.metrics"), metrics)?;
     town.authority.start()?;
     town.admin.ok(&["status"], "")?;
 
     let logs = [
         "authority.err",
         "agent.err",
+        "agent.metrics",
         "cli-alice.err",
         "cli-admin.err",
     ];
+    wait::until("decisions are at the collector", || {
+        Ok(collector.printed().contains("malformed").then_some(()))
+    })?;
+    search(&folder.path().join("logs"), &secrets, &["collector.out"])?;
     search(&town.logs(), &secrets, &logs)
 }
 
@@ -202,7 +218,10 @@ fn search(folder: &Path, secrets: &[Secret], logs: &[&str]) -> Result<()> {
     let mut sizes = Vec::new();
     for name in logs {
         let text = fs::read_to_string(folder.join(name))?;
-        ensure!(text.contains(" DEBUG "), "{name} has no verbose line");
+        let is_log = name.ends_with(".err");
+        let is_verbose = text.contains(" DEBUG ") || text.contains(" TRACE ");
+        ensure!(is_verbose || !is_log, "{name} has no verbose line");
+        ensure!(!text.is_empty(), "{name} is empty");
         sizes.push(format!("{name} {} bytes", text.len()));
     }
     let planted = folder.join("planted");

@@ -18,6 +18,7 @@ use crate::facts::{client_certificate, from_check, header, http};
 use crate::refusal::Refusals;
 use crate::results::Told;
 use crate::seldom::Seldom;
+use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The service.
 pub(super) struct ExtAuthz {
@@ -48,9 +49,14 @@ impl Authorization for ExtAuthz {
             }
             Status::invalid_argument(bad.to_string())
         })?;
-        let question = Question::new(Face::ExtAuthz, facts);
         let empty = HttpRequest::default();
         let http = http(&attributes).unwrap_or(&empty);
+        let question = Question::new(
+            Face::ExtAuthz,
+            facts,
+            header(http, REQUEST_ID).next(),
+            header(http, TRACEPARENT).next(),
+        );
         let authorization = authorization(header(http, "authorization"));
         let forwarded = ForwardHeader::read(header(http, FORWARD_HEADER));
         let decided = self
