@@ -10,7 +10,7 @@ use crate::{
         init, inspect, key, lease, login, mint, operator, own_api_key, restore, revoke, service,
         status, third_party, token, user, verify,
     },
-    dev,
+    dev, doctor,
     exit::{self, Done},
     out::{self, Format},
 };
@@ -185,6 +185,8 @@ Example:
     Inspect(inspect::Args),
     /// Tell how the cluster, the agent and this home do
     Status(status::Args),
+    /// Look for what is broken in an installation, and say what to do about it
+    Doctor(doctor::Args),
     /// The audit log
     #[command(
         subcommand,
@@ -303,6 +305,7 @@ impl Cli {
             Command::Verify(args) => verify::run(args, &context).await,
             Command::Inspect(args) => inspect::run(args, &context),
             Command::Status(args) => status::run(args, &context).await,
+            Command::Doctor(args) => doctor::run(args, &context).await,
             Command::Audit(command) => audit::run(command, &context).await,
             Command::Backup(args) => backup::run(args, &context).await,
             Command::Restore(args) => restore::run(args, &context).await,

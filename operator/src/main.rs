@@ -11,6 +11,7 @@ mod commands;
 mod conditions;
 mod confirm;
 mod dev;
+mod doctor;
 mod exit;
 mod home;
 mod input;

@@ -73,4 +73,4 @@ pub use join_token::{JoinTokenError, read_join_token};
 pub use link::LinkError;
 pub use secret_file::SecretFileError;
 pub use socket::SocketError;
-pub use state::{BadIdentity, StateError};
+pub use state::{BadIdentity, Enrolment, StateError};

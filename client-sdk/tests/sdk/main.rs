@@ -9,6 +9,7 @@ mod forward;
 mod grpc;
 mod layers;
 mod logs;
+mod reference;
 mod retries;
 mod vouching;
 mod wire;

@@ -13,16 +13,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// `WWW-Authenticate`.
-    pub(super) challenge: String,
-    pub(super) body: String,
+    pub(crate) challenge: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The code of a refusal: the description of the challenge (RFC 6750 section 3).
-    pub(super) fn why(&self) -> &str {
+    pub(crate) fn why(&self) -> &str {
         let described = self.challenge.split_once("error_description=\"");
         described
             .and_then(|(_, rest)| rest.split('"').next())
@@ -31,7 +31,7 @@ impl Answer {
 }
 
 /// `GET path` with a token.
-pub(super) async fn get(addr: SocketAddr, path: &str, token: &str) -> anyhow::Result<Answer> {
+pub(crate) async fn get(addr: SocketAddr, path: &str, token: &str) -> anyhow::Result<Answer> {
     let stream = TcpStream::connect(addr).await;
     let stream = stream.with_context(|| format!("nothing answers at http://{addr}"))?;
     let (mut sender, connection) =

@@ -1,7 +1,7 @@
 //! `cattery dev`: a whole cluster in one process, to try things out.
 
 mod authority;
-mod http;
+pub(crate) mod http;
 mod once;
 mod parts;
 mod place;

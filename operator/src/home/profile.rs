@@ -129,6 +129,12 @@ impl ClusterFile {
         certificates.map(|der| STANDARD.encode(der)).collect()
     }
 
+    /// The CA certificates, DER; `None` where one is damaged.
+    pub(crate) fn bundle_der(&self) -> Option<Vec<Vec<u8>>> {
+        let bundle = self.trust_bundle.iter().map(|der| STANDARD.decode(der));
+        bundle.collect::<Result<_, _>>().ok()
+    }
+
     /// A connection to its authorities. `first` is where they once were: what is left when all that is kept is wrong.
     pub(crate) fn connector(
         &self,
@@ -136,12 +142,7 @@ impl ClusterFile {
         identity: Option<&tls::Identity>,
     ) -> anyhow::Result<Connector> {
         let bundle = self
-            .trust_bundle
-            .iter()
-            .map(|der| STANDARD.decode(der))
-            .collect::<Result<_, _>>();
-        let bundle = bundle
-            .ok()
+            .bundle_der()
             .context("a stored CA certificate is damaged: log in again")?;
         let mut addresses = self.addresses.clone();
         addresses.extend(

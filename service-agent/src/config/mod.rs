@@ -13,7 +13,7 @@ pub use check::{ConfigError, Setting};
 pub use file::{LogConfig, LogFormat, Overrides};
 
 use crate::clock::unix_seconds;
-use crate::state::{Enrolled, StateDir};
+use crate::state::{Enrolled, Enrolment, StateDir, StateError};
 
 /// What a proxy's request to forward-auth may vouch for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -136,6 +136,15 @@ impl Config {
             Ok(enrolled) => enrolled.is_none_or(|enrolled| enrolled.has_ended(unix_seconds())),
             Err(_) => false, // the start says what is wrong
         }
+    }
+
+    /// As what the agent of this directory is enrolled; `None` before that. No secret is read.
+    ///
+    /// # Errors
+    /// [`StateError`]: the file with it cannot be read, or is damaged.
+    pub fn enrolment(&self) -> Result<Option<Enrolment>, StateError> {
+        let enrolled = Enrolled::load(&StateDir::at(&self.dir))?;
+        Ok(enrolled.map(Enrolment::from))
     }
 
     /// Whether the agent of this directory has had a certificate.

@@ -142,3 +142,38 @@ fn an_unknown_field_is_refused_with_its_place() {
     let error = read("dir = ", &here()).unwrap_err().to_string();
     assert!(error.contains("line 1") && !error.contains('\n'), "{error}");
 }
+
+/// The names that the code knows in a section, as it tells whoever asks for another one.
+fn names(section: &str) -> Vec<String> {
+    let error = read(&format!("{section}no_such_setting = 1"), &here()).unwrap_err();
+    let error = error.to_string();
+    let (_, known) = error.split_once("expected ").expect(&error);
+    let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+    known.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_annotated_file_has_every_setting() {
+    let (mut section, mut told) = (String::new(), Vec::new());
+    for line in include_str!("../../agent.toml").lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            name.clone_into(&mut section);
+            told.push(("", name.to_owned()));
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            told.push((section.clone().leak(), name.to_owned()));
+        }
+    }
+    let has = |section: &str, name: &str| told.iter().any(|(s, n)| *s == section && n == name);
+    for name in names("") {
+        assert!(has("", &name), "{name} is not in agent.toml");
+        if read(&format!("[{name}]"), &here()).is_ok() || name == "cache" {
+            for setting in names(&format!("[{name}]\n")) {
+                assert!(
+                    has(&name, &setting),
+                    "{name}.{setting} is not in agent.toml"
+                );
+            }
+        }
+    }
+}

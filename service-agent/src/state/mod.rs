@@ -10,11 +10,13 @@
 //! | `agent.addr` | where HTTP listens, for programs that look for it |
 
 mod dir;
+mod enrolment;
 mod identity;
 mod mark;
 
 pub use dir::StateError;
 pub(crate) use dir::{DirLock, StateDir, write_atomically};
+pub use enrolment::Enrolment;
 pub use identity::BadIdentity;
 pub(crate) use identity::{Enrolled, KEY, load_key, make_key};
 pub(crate) use mark::Mark;

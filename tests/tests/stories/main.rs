@@ -7,6 +7,7 @@ mod containers;
 mod crash;
 mod dashboard;
 mod decisions;
+mod doctor;
 mod envoy;
 mod fire;
 mod foreign;
