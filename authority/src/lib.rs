@@ -43,6 +43,7 @@ mod meters;
 mod metrics;
 mod news;
 mod peer;
+mod readiness;
 pub mod records;
 mod registry;
 pub mod restore;

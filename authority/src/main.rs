@@ -5,7 +5,9 @@ mod commands;
 
 use std::process::ExitCode;
 
+use cattery_authority::app::SOCKETS;
 use cattery_authority::logging;
+use cattery_sdk::systemd::HandedSockets;
 use clap::Parser as _;
 use commands::{Command, Program};
 
@@ -27,6 +29,7 @@ fn story(command: Command) -> anyhow::Result<()> {
     cattery_locked::harden_process()?;
     match command {
         Command::Run(run) => {
+            let handed = HandedSockets::take(SOCKETS)?;
             let config = run.config()?;
             let passphrase = run.passphrase()?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -36,7 +39,7 @@ fn story(command: Command) -> anyhow::Result<()> {
                 let _within = runtime.enter();
                 logging::start(&config.log, config.traces.as_ref())?
             };
-            let served = runtime.block_on(commands::serve(config, passphrase));
+            let served = runtime.block_on(commands::serve(config, passphrase, handed));
             if let Some(exporting) = exporting {
                 exporting.finish();
             }
@@ -46,6 +49,7 @@ fn story(command: Command) -> anyhow::Result<()> {
             .enable_all()
             .build()?
             .block_on(commands::unseal(&place)),
+        Command::Health(place) => commands::health(&place),
         Command::Config(config) => config.check(),
     }
 }

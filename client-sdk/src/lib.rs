@@ -45,6 +45,7 @@
 //! | [`body`] | tokens that are bound to a body |
 //! | [`connect`], [`tls`], [`identity`] | connections to authorities, and certificates |
 //! | [`agent`] | the way to a local agent |
+//! | `systemd` (a feature) | sockets, credentials and messages of systemd, for the programs that it runs |
 //! | [`portable`], [`sealing`] | the strings that people carry, and secrets on their way |
 //!
 //! Whole programs: `examples/axum_service.rs`, `examples/tonic_service.rs`, `examples/tonic_client.rs`, and a third party,
@@ -63,6 +64,8 @@ pub mod narrowing;
 pub mod portable;
 pub mod sealing;
 pub mod sign;
+#[cfg(feature = "systemd")]
+pub mod systemd;
 pub mod third_party;
 pub mod tls;
 pub mod verify;

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use cattery_sdk::systemd::{HandedError, HandedSockets};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,6 +22,7 @@ use crate::contact::Contact;
 use crate::decision_log::{DecisionLog, Decisions};
 use crate::enrol::{self, EnrolError};
 use crate::follow::{Follower, Trigger};
+use crate::handed_over;
 use crate::link::{Link, LinkError};
 use crate::meters::Meters;
 use crate::mint::Leases;
@@ -62,6 +64,19 @@ pub enum StartError {
     /// A Unix socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// A socket that systemd hands over.
+    #[error(transparent)]
+    Handed(#[from] HandedError),
+    /// One that is handed over for others than this machine.
+    #[error(
+        "systemd hands over `{name}` on {address}, and it must be on loopback, since what is spoken there is not encrypted: use ListenStream=127.0.0.1:PORT"
+    )]
+    NotLoopback {
+        /// Which one.
+        name: &'static str,
+        /// Where.
+        address: SocketAddr,
+    },
     /// A TCP listener.
     #[error(
         "cannot listen on {address}: {why}; choose another `{setting}` address, or port 0 for any free one"
@@ -81,19 +96,32 @@ pub enum StartError {
 pub struct App;
 
 impl App {
-    /// Enrols if need be, listens, and begins to follow its keys. Several agents can run in one process.
-    ///
-    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none. The answer
-    /// does not wait for keys: until they come, callers are told `unavailable`.
+    /// As [`start_on`](Self::start_on), with sockets of its own.
     ///
     /// # Errors
     /// [`StartError`]. What was not bound or enrolled is as it was.
     pub async fn start(config: Config, join_token: Option<&str>) -> Result<Running, StartError> {
+        Self::start_on(config, join_token, HandedSockets::default()).await
+    }
+
+    /// Enrols if need be, listens, and begins to follow its keys. Several agents can run in one process.
+    ///
+    /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none. The answer
+    /// does not wait for keys: until they come, callers are told `unavailable`. A socket that systemd handed over, by the name of
+    /// its setting ([`SOCKETS`]), is served in place of one that the configuration names.
+    ///
+    /// # Errors
+    /// [`StartError`]. What was not bound or enrolled is as it was.
+    pub async fn start_on(
+        config: Config,
+        join_token: Option<&str>,
+        mut handed: HandedSockets,
+    ) -> Result<Running, StartError> {
         config.check()?;
         let is_taken = |error: &StateError| matches!(error, StateError::InUse(_));
         let (dir, lock) = patiently(|| StateDir::open(&config.dir), is_taken).await?;
         let cache_key = config.cache.as_ref().map(CacheKey::read).transpose()?;
-        let listeners = Listeners::bind(&config).await?;
+        let listeners = Listeners::bind(&config, &mut handed).await?;
         let (key, enrolled) = enrol::identity(&dir, join_token).await?;
         let service = enrolled.service.clone();
         let cache = config.cache.as_ref().zip(cache_key);
@@ -169,17 +197,30 @@ async fn bind_tcp(
 }
 
 impl Listeners {
-    async fn bind(config: &Config) -> Result<Self, StartError> {
+    async fn bind(config: &Config, handed: &mut HandedSockets) -> Result<Self, StartError> {
+        let mode = config.socket_mode;
         Ok(Self {
-            http: bind_tcp("http", config.http).await?,
-            ext_authz: match config.ext_authz {
-                Some(address) => Some(bind_tcp("ext_authz", address).await?),
-                None => None,
+            http: match handed_over::tcp(handed, handed_over::HTTP)? {
+                Some(listener) => listener,
+                None => bind_tcp("http", config.http).await?,
             },
-            grpc: bind(&config.socket, config.socket_mode).await?,
-            http_socket: match &config.http_socket {
-                Some(path) => Some(bind(path, config.socket_mode).await?),
-                None => None,
+            ext_authz: match handed_over::tcp(handed, handed_over::EXT_AUTHZ)? {
+                None => match config.ext_authz {
+                    Some(address) => Some(bind_tcp("ext_authz", address).await?),
+                    None => None,
+                },
+                handed => handed,
+            },
+            grpc: match handed_over::unix(handed, handed_over::SOCKET)? {
+                Some(listener) => listener,
+                None => bind(&config.socket, mode).await?,
+            },
+            http_socket: match handed_over::unix(handed, handed_over::HTTP_SOCKET)? {
+                None => match &config.http_socket {
+                    Some(path) => Some(bind(path, mode).await?),
+                    None => None,
+                },
+                handed => handed,
             },
         })
     }
@@ -193,6 +234,7 @@ impl Listeners {
         let ext_authz_addr = self.ext_authz_addr();
         let mut servers = JoinSet::new();
         let (listener, socket) = self.grpc;
+        let path = socket.path.clone();
         let mut sockets = vec![socket];
         let stopped = stop.clone().cancelled_owned();
         let served = grpc::serve(Arc::clone(&agent), listener, stopped);
@@ -219,12 +261,14 @@ impl Listeners {
         background.spawn(renew::run(Arc::clone(&agent)));
         Running {
             agent,
+            socket: path,
             http_addr: self.http.1,
             ext_authz_addr,
             stop: stop.drop_guard(),
             sockets,
             servers,
             background,
+            telling: JoinSet::new(),
             _lock: lock,
         }
     }
@@ -233,12 +277,14 @@ impl Listeners {
 /// A running agent. Dropping it ends it; [`shutdown`](Self::shutdown) lets open calls end first.
 pub struct Running {
     agent: Arc<Agent>,
+    socket: PathBuf,
     http_addr: SocketAddr,
     ext_authz_addr: Option<SocketAddr>,
     stop: DropGuard,
     sockets: Vec<BoundSocket>,
     servers: JoinSet<Result<(), String>>,
     background: JoinSet<()>,
+    telling: JoinSet<()>,
     /// Last of all: a successor finds nobody else writing.
     _lock: DirLock,
 }
@@ -246,7 +292,7 @@ pub struct Running {
 impl Running {
     /// The Unix socket of gRPC.
     pub fn socket(&self) -> &Path {
-        &self.agent.config.socket
+        &self.socket
     }
 
     /// Where HTTP listens.
@@ -262,6 +308,13 @@ impl Running {
     /// The service that the agent sits beside.
     pub fn service(&self) -> &str {
         self.agent.service.as_str()
+    }
+
+    /// Tells systemd that it is up, how it is and that it makes progress, until it stops.
+    pub fn tell_systemd(&mut self) {
+        let agent = Arc::clone(&self.agent);
+        let telling = cattery_sdk::systemd::keep_telling(move || agent.summary(Moment::now()));
+        self.telling.spawn(telling);
     }
 
     /// Which decisions are logged from now on; none of them until this is called.

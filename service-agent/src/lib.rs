@@ -39,6 +39,7 @@ mod facts;
 mod follow;
 mod forward;
 mod grpc;
+mod handed_over;
 mod http;
 mod join_token;
 mod keys;
@@ -67,6 +68,7 @@ pub use config::{
 };
 pub use decision_log::Decisions;
 pub use enrol::EnrolError;
+pub use handed_over::SOCKETS;
 pub use join_token::{JoinTokenError, read_join_token};
 pub use link::LinkError;
 pub use secret_file::SecretFileError;

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Cli, Command, ConfigCommand, Run, Settings};
-use cattery_agent::{App, Config, LogConfig, Overrides, Running, read_join_token};
+use cattery_agent::{App, Config, LogConfig, Overrides, Running, SOCKETS, read_join_token};
+use cattery_sdk::systemd::{self, HandedSockets};
 use clap::Parser as _;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,7 +55,10 @@ fn complain(line: &str) {
 fn carry_out(command: Command) -> anyhow::Result<()> {
     cattery_locked::harden_process()?;
     match command {
-        Command::Run(run) => on_runtime(serve(run)),
+        Command::Run(run) => {
+            let handed = HandedSockets::take(SOCKETS)?;
+            on_runtime(serve(run, handed))
+        }
         Command::Status(settings) => {
             let (config, _) = read(&settings)?;
             on_runtime(status::print(config.socket))
@@ -72,7 +76,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
     }
 }
 
-async fn serve(run: Run) -> anyhow::Result<()> {
+async fn serve(run: Run, handed: HandedSockets) -> anyhow::Result<()> {
     let (config, log) = read(&run.settings)?;
     let (filter, exporting) = logging::set_up(&log)?;
     raise_file_limit();
@@ -96,7 +100,7 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let start = App::start(config, join_token.as_deref().map(String::as_str));
+    let start = App::start_on(config, join_token.as_deref().map(String::as_str), handed);
     let mut running = tokio::select! {
         started = start => started?,
         _ = terminate.recv() => return Ok(()),
@@ -105,6 +109,7 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     drop(join_token);
     running.log_decisions(log.decisions);
     announce(&running)?;
+    running.tell_systemd();
     let broken = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
@@ -113,6 +118,7 @@ async fn serve(run: Run) -> anyhow::Result<()> {
             why = running.broken() => break Some(why),
         }
     };
+    systemd::stopping();
     running.shutdown().await;
     if let Some(exporting) = exporting {
         tokio::task::spawn_blocking(|| exporting.finish()).await?;

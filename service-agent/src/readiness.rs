@@ -54,6 +54,16 @@ impl Agent {
         notes
     }
 
+    /// All of it in one line.
+    pub(crate) fn summary(&self, now: Moment) -> String {
+        let mut parts = vec![match self.is_ready(now) {
+            true => format!("ready, {}", self.service),
+            false => format!("not ready, {}", self.service),
+        }];
+        parts.extend(self.notes(now));
+        parts.join("; ")
+    }
+
     /// How much of the outage budget is left.
     pub(crate) fn budget(&self, now: Moment) -> String {
         let (left, all) = (self.contact.left(now), self.contact.budget());

@@ -58,6 +58,13 @@ pub(crate) struct BoundSocket {
     file: Option<(u64, u64)>,
 }
 
+impl BoundSocket {
+    /// One whose file belongs to whoever bound it, and stays.
+    pub(crate) fn of_another(path: PathBuf) -> Self {
+        Self { path, file: None }
+    }
+}
+
 impl Drop for BoundSocket {
     fn drop(&mut self) {
         if self.file.is_some() && self.file == file_id(&self.path) {

@@ -155,7 +155,11 @@ impl Authority {
         Ok(())
     }
 
-    fn command(&self) -> Result<Command> {
+    /// How it is started.
+    ///
+    /// # Errors
+    /// Where there is no such program.
+    pub fn command(&self) -> Result<Command> {
         let mut command = Program::Authority.command()?;
         command.arg("run").arg("--dir").arg(&self.dir);
         Ok(command)

@@ -3,18 +3,13 @@
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use crate::{ports, process::Process, programs::installed, wait};
-
-/// What is ready for Envoy.
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/envoy")
-}
+use crate::{ports, process::Process, programs::installed, shipped, wait};
 
 /// Envoy, running.
 pub struct Envoy {
@@ -36,7 +31,6 @@ impl Envoy {
         changes: &[(&str, &str)],
     ) -> Result<Self> {
         let addr = ports::free()?;
-        let mut text = fs::read_to_string(self::folder().join("envoy.yaml"))?;
         let port = |port: u16| format!("port_value: {port} }}");
         let own = [
             (port(8080), port(addr.port())),
@@ -47,13 +41,7 @@ impl Envoy {
             ),
         ];
         let own = own.iter().map(|(from, to)| (&from[..], &to[..]));
-        for (from, to) in own.chain(changes.iter().copied()) {
-            ensure!(
-                text.matches(from).count() == 1,
-                "not once in envoy.yaml: {from}"
-            );
-            text = text.replace(from, to);
-        }
+        let text = shipped::changed("envoy/envoy.yaml", own.chain(changes.iter().copied()))?;
         let file = folder.join("envoy.yaml");
         fs::write(&file, text)?;
         let mut command = Command::new(installed("envoy/envoy")?);

@@ -2,6 +2,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use cattery_sdk::systemd::HandedError;
+
 use crate::audit::{AuditError, ChangeError};
 use crate::ca::CaError;
 use crate::failure::Failure;
@@ -68,6 +70,17 @@ pub enum StartError {
     IdInUse {
         /// The id.
         id: String,
+    },
+    /// A socket that systemd hands over.
+    #[error(transparent)]
+    Handed(#[from] HandedError),
+    /// One that is handed over for others than this machine.
+    #[error(
+        "systemd hands over `metrics` on {address}, and it must be on loopback, since what is spoken there is not encrypted: use ListenStream=127.0.0.1:PORT"
+    )]
+    NotLoopback {
+        /// Where.
+        address: SocketAddr,
     },
     /// The address cannot be listened on.
     #[error(

@@ -49,12 +49,7 @@ impl Port {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for candidate in found {
             match listen(candidate) {
-                Ok((listener, local)) => {
-                    return Ok(Self {
-                        local,
-                        state: State::Waiting(listener),
-                    });
-                }
+                Ok((listener, local)) => return Ok(Self::of(listener, local)),
                 Err(error) => last = error,
             }
         }
@@ -62,6 +57,14 @@ impl Port {
             address: address.to_owned(),
             source: last,
         })
+    }
+
+    /// One that somebody else took.
+    pub(super) fn of(listener: TcpListener, local: SocketAddr) -> Self {
+        Self {
+            local,
+            state: State::Waiting(listener),
+        }
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {

@@ -1,6 +1,7 @@
 //! Starting and stopping an authority, in a process of its own or inside another one's.
 
 mod error;
+mod handed_over;
 mod health;
 mod identity;
 mod leader;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cattery_sdk::systemd::{self, HandedSockets};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -23,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, Unseal};
+use crate::readiness::Readiness;
 use crate::rpc::{UnsealService, serve_local};
 use crate::seal::{KeyFile, Passphrase};
 use crate::standing::Standing;
@@ -30,6 +33,7 @@ use open::Opener;
 
 pub use crate::tls::FILES;
 pub use error::StartError;
+pub use handed_over::SOCKETS;
 pub use socket::socket_path;
 
 /// The file in the authority's directory that holds HOST:PORT of the listener while it is open.
@@ -51,6 +55,7 @@ pub struct Running {
     stop: Stop,
     tasks: TaskTracker,
     standing: Arc<Standing>,
+    readiness: Readiness,
     _stop_on_drop: DropGuard,
 }
 
@@ -66,15 +71,29 @@ pub(crate) struct Stop {
 }
 
 impl App {
-    /// Starts the authority whose directory the configuration names. It is open when this returns, unless its store takes
-    /// a passphrase and there is none yet: then it waits for [`Unseal`](cattery_proto::v1::unseal_server::Unseal) on
-    /// [`socket_path`], and its port closes every connection until then.
+    /// As [`start_on`](Self::start_on), with sockets of its own.
     ///
     /// # Errors
     /// One line that says what is wrong and what to do.
     pub async fn start(
         config: Config,
         passphrase: Option<Zeroizing<String>>,
+    ) -> Result<Running, StartError> {
+        Self::start_on(config, passphrase, HandedSockets::default()).await
+    }
+
+    /// Starts the authority whose directory the configuration names. It is open when this returns, unless its store takes
+    /// a passphrase and there is none yet: then it waits for [`Unseal`](cattery_proto::v1::unseal_server::Unseal) on
+    /// [`socket_path`], and its port closes every connection until then.
+    /// A socket that systemd handed over, by the name of its setting ([`SOCKETS`]), is served in place of one that the
+    /// configuration names.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what to do.
+    pub async fn start_on(
+        config: Config,
+        passphrase: Option<Zeroizing<String>>,
+        mut handed: HandedSockets,
     ) -> Result<Running, StartError> {
         let drain = CancellationToken::new();
         let stop = Stop {
@@ -85,10 +104,11 @@ impl App {
         let stop_on_drop = drain.drop_guard();
         let tasks = TaskTracker::new();
         let unseal = config.unseal.clone();
-        let opener = Opener::new(config, stop.clone(), tasks.clone()).await?;
+        let opener = Opener::new(config, stop.clone(), tasks.clone(), &mut handed).await?;
         let (local_addr, open) = (opener.local_addr(), opener.watch());
         let metrics_addr = opener.metrics_addr();
         let standing = opener.standing().clone();
+        let readiness = opener.readiness().clone();
         match (unseal, passphrase) {
             (Unseal::KeyFile(path), None) => opener.open(KeyFile::read(path)?).await?,
             (Unseal::KeyFile(_), Some(_)) => return Err(StartError::NoPassphraseNeeded),
@@ -109,6 +129,7 @@ impl App {
             stop,
             tasks,
             standing,
+            readiness,
             _stop_on_drop: stop_on_drop,
         })
     }
@@ -142,6 +163,15 @@ impl Running {
     /// Where it serves metrics, if at all.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_addr
+    }
+
+    /// Tells systemd that it is up, how it is and that it makes progress, until it stops.
+    pub fn tell_systemd(&self) {
+        let (readiness, drain) = (self.readiness.clone(), self.stop.drain.clone());
+        self.tasks.spawn(async move {
+            let telling = systemd::keep_telling(|| readiness.summary());
+            drain.run_until_cancelled(telling).await;
+        });
     }
 
     /// Whether it waits to be unsealed.

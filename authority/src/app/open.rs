@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cattery_sdk::systemd::HandedSockets;
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
@@ -16,9 +18,11 @@ use zeroize::Zeroizing;
 use super::identity::Identity;
 use super::listen::{self, Port};
 use super::socket::{Removed, beside};
-use super::{ADDRESS_FILE, StartError, Stop, health, leader, membership, store, watchdog};
+use super::{
+    ADDRESS_FILE, StartError, Stop, handed_over, health, leader, membership, store, watchdog,
+};
 use crate::act::{Act, now_ms};
-use crate::audit::{Action, Audit, AuditError, Changes};
+use crate::audit::{Action, Audit, AuditError, ChangeError, Changes};
 use crate::behind::Behind;
 use crate::bulletin::Bulletin;
 use crate::cluster::{Authority, Backups};
@@ -28,6 +32,7 @@ use crate::finding::Finding;
 use crate::init::AUDIT_DIR;
 use crate::meters::Meters;
 use crate::metrics::{self, Metrics, Opened};
+use crate::readiness::Readiness;
 use crate::records::{ClusterRecord, FORMAT, Record as _, key};
 use crate::registry::{Limits, Registry, decide};
 use crate::rootkeys::RootKeys;
@@ -56,7 +61,7 @@ pub(super) struct Opener {
     local_addr: SocketAddr,
     metrics_addr: Option<SocketAddr>,
     meters: Arc<Meters>,
-    opened: Opened,
+    readiness: Readiness,
     addresses: Vec<String>,
     port: Mutex<Port>,
     open: watch::Sender<bool>,
@@ -69,15 +74,29 @@ impl Opener {
         config: Config,
         stop: Stop,
         tasks: TaskTracker,
+        handed: &mut HandedSockets,
     ) -> Result<Self, StartError> {
         let meters = Arc::<Meters>::default();
         let store = store::open(&config, &stop, &tasks, meters.store.clone()).await?;
         let cluster = check_cluster(&config, &*store).await?;
-        let port = Port::take(&config.listen).await?;
+        let port = match handed_over::listen(handed)? {
+            Some(port) => port,
+            None => Port::take(&config.listen).await?,
+        };
         let local_addr = port.local_addr();
         let opened = Opened::default();
-        let metrics = Metrics::new(cluster.incarnation, opened.clone(), meters.clone());
-        let metrics_addr = serve_metrics(&config, metrics, &stop, &tasks)?;
+        let readiness = Readiness::new(&config, opened.clone());
+        let metrics = Metrics::new(cluster.incarnation, opened, meters.clone());
+        let metrics_addr = match handed_over::metrics(handed)? {
+            None => listen_for_metrics(&config)?,
+            handed => handed,
+        };
+        let metrics_addr = metrics_addr.map(|(listener, address)| {
+            let served = metrics::serve(listener, metrics, readiness.clone(), stop.drain.clone());
+            tasks.spawn(served);
+            tracing::info!("metrics at http://{address}/metrics");
+            address
+        });
         // Of an authority that was killed.
         drop(Removed::new(config.dir.join(ADDRESS_FILE)));
         let health = HealthReporter::new();
@@ -93,7 +112,7 @@ impl Opener {
             local_addr,
             metrics_addr,
             meters,
-            opened,
+            readiness,
             port: Mutex::new(port),
             open: watch::Sender::new(false),
             standing: Arc::default(),
@@ -110,6 +129,10 @@ impl Opener {
 
     pub(super) fn standing(&self) -> &Arc<Standing> {
         &self.standing
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -184,7 +207,7 @@ impl Opener {
             cluster: self.cluster.clone(),
             own_addresses: self.addresses.clone(),
             certificate_not_after: identity.not_after(),
-            trouble: watch::Sender::new(false),
+            trouble: watch::Sender::new(None),
             finding: watch::Sender::new(Finding::NOTHING),
             behind: Behind::default(),
             meters: self.meters.clone(),
@@ -219,7 +242,7 @@ impl Opener {
         rpc::report(&self.health, true).await;
         self.open.send_replace(true);
         // It is opened once.
-        let _ = self.opened.set(authority.clone());
+        self.readiness.opened(authority.clone());
         tracing::info!(
             cluster = %self.cluster.cluster_id,
             authority = self.config.authority_id,
@@ -288,8 +311,8 @@ impl Opener {
         let drain = self.stop.drain.clone();
         self.tasks.spawn(async move {
             while timeout(MARK_INTERVAL, drain.cancelled()).await.is_err() {
-                if !mark(&changes).await {
-                    authority.trouble.send_replace(true);
+                if let Err(error) = mark(&changes).await {
+                    authority.trouble.send_replace(Some(chain(&error)));
                 }
             }
         });
@@ -297,8 +320,10 @@ impl Opener {
 
     fn spawn_health(&self, changes: Changes, authority: Arc<Authority>) {
         let (drain, reporter) = (self.stop.drain.clone(), self.health.clone());
-        self.tasks
-            .spawn(async move { health::keep(&reporter, &authority, &changes, &drain).await });
+        let readiness = self.readiness.clone();
+        self.tasks.spawn(async move {
+            health::keep(&reporter, &authority, &readiness, &changes, &drain).await;
+        });
     }
 
     /// Three tasks, so that none can hold up another: the session, what a leader does, and who watches it.
@@ -337,36 +362,26 @@ impl Opener {
             let result = rpc::serve(authority, &health, incoming, drain).await;
             drop(address_file);
             rpc::report(&health, false).await;
-            // Of all that the last calls recorded.
-            mark(&changes).await;
+            // Of all that the last calls recorded. Where it fails, the log says so.
+            let _ = mark(&changes).await;
             stop.check("the server", &result);
         });
     }
 }
 
 /// From the start, so that one that stays sealed can be seen.
-fn serve_metrics(
-    config: &Config,
-    metrics: Metrics,
-    stop: &Stop,
-    tasks: &TaskTracker,
-) -> Result<Option<SocketAddr>, StartError> {
-    let Some(address) = config.metrics else {
-        return Ok(None);
-    };
-    let (listener, local) =
-        listen::listen(address).map_err(|source| StartError::Metrics { address, source })?;
-    tasks.spawn(metrics::serve(listener, metrics, stop.drain.clone()));
-    tracing::info!("metrics at http://{local}/metrics");
-    Ok(Some(local))
+fn listen_for_metrics(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let listening =
+        |address| listen::listen(address).map_err(|source| StartError::Metrics { address, source });
+    config.metrics.map(listening).transpose()
 }
 
-async fn mark(changes: &Changes) -> bool {
+async fn mark(changes: &Changes) -> Result<(), ChangeError> {
     let marked = changes.mark(now_ms()).await;
     if let Err(error) = &marked {
         tracing::warn!(error = %chain(error), "cannot mark the audit log in the store");
     }
-    marked.is_ok()
+    marked
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! The program's commands and their options.
 
+mod health;
 mod serve;
 mod unseal;
 
@@ -12,6 +13,7 @@ use cattery_authority::seal::{SealError, passphrase_from_file, passphrase_from_s
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
+pub(crate) use health::health;
 pub(crate) use serve::serve;
 pub(crate) use unseal::unseal;
 
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Open a sealed authority that runs in DIR: asks for its passphrase, or takes it from standard input.
     Unseal(Place),
+    /// Say whether the authority that runs in DIR is ready, and why not: asks where `metrics` in authority.toml says.
+    Health(Place),
     /// Look at the configuration without starting.
     Config(ConfigCommand),
 }

@@ -1,5 +1,6 @@
 use cattery_authority::app::{App, FILES};
 use cattery_authority::config::Config;
+use cattery_sdk::systemd::{self, HandedSockets};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
@@ -8,18 +9,21 @@ use zeroize::Zeroizing;
 pub(crate) async fn serve(
     config: Config,
     passphrase: Option<Zeroizing<String>>,
+    handed: HandedSockets,
 ) -> anyhow::Result<()> {
     raise_file_limit();
     let mut signals = Signals::new()?;
     let running = tokio::select! {
-        running = App::start(config, passphrase) => running?,
+        running = App::start_on(config, passphrase, handed) => running?,
         () = signals.next() => return Ok(()),
     };
+    running.tell_systemd();
     let failed = tokio::select! {
         () = signals.next() => false,
         () = running.failed() => true,
     };
     tracing::info!("stopping");
+    systemd::stopping();
     tokio::select! {
         () = running.shutdown() => {}
         () = signals.next() => anyhow::bail!("a second signal: stopped at once"),

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use cattery_sdk::systemd::is_private;
 use toml::Value;
 use zeroize::Zeroizing;
 
@@ -275,7 +276,7 @@ fn read(
     let file = File::open(path).map_err(unread)?;
     let meta = file.metadata().map_err(unread)?;
     let mode = meta.mode() & 0o7777;
-    if secret && meta.is_file() && mode & 0o077 != 0 {
+    if secret && meta.is_file() && !is_private(path, &meta) {
         return Err(refused(format!(
             "{} can be read by others (mode {mode:04o}): chmod 600 it, and think about who may have read it",
             path.display()

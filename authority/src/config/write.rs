@@ -55,7 +55,7 @@ impl Config {
             self.addresses.clone().into(),
         );
         line(
-            "Where to serve metrics for Prometheus, IP:PORT, as in \"127.0.0.1:9464\"; loopback only, and whoever can connect can read them. \"off\" for nowhere.",
+            "Where to serve metrics for Prometheus, /healthz and /readyz, IP:PORT, as in \"127.0.0.1:9464\"; loopback only, and whoever can connect can read them. \"off\" for nowhere.",
             "metrics",
             self.metrics
                 .map_or("off".into(), |address| address.to_string().into()),

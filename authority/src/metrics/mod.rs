@@ -4,6 +4,7 @@
 //! locked for reading, as requests do.
 
 mod gauges;
+mod health;
 mod serve;
 
 use std::fmt;

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Metrics;
+use super::{Metrics, health};
+use crate::readiness::Readiness;
 
 /// Most connections at the same time. They come out of the files that are left for all but agents.
 const CONNECTIONS: usize = 8;
@@ -28,10 +29,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers until `drain`. Whoever asks again a moment later asks a successor.
-pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, drain: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    metrics: Metrics,
+    readiness: Readiness,
+    drain: CancellationToken,
+) {
     let service = Router::new()
         .route("/metrics", get(answer))
-        .with_state(Arc::new(metrics));
+        .with_state(Arc::new(metrics))
+        .merge(health::routes(readiness));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -13,7 +13,7 @@ use super::turns::Turns;
 use crate::act::{Act, now_ms};
 use crate::audit::Action;
 use crate::cluster::Shared;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::peer::{Peer, PeerCertificate};
 
 /// What all calls of an authority pass.
@@ -210,7 +210,7 @@ impl Arrived {
 
     /// What a failure becomes.
     pub(super) fn fail(&self, failure: Failure) -> Status {
-        let reason = failure.to_string();
+        let reason = chain(&failure);
         // Whoever claims to have seen the future says nothing about the store.
         let is_trouble = !matches!(failure, Failure::Behind { .. });
         let status = failure.into_status(&self.request_id);
@@ -218,7 +218,8 @@ impl Arrived {
             Code::Internal => {}
             Code::Unavailable if !is_trouble => {}
             Code::Unavailable => {
-                self.border.authority.trouble.send_replace(true);
+                let trouble = &self.border.authority.trouble;
+                trouble.send_replace(Some(reason));
             }
             code => {
                 if let Some(times) = self.border.refusals.count(&self.who()) {

@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use cattery_sdk::systemd::is_private;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::SealError;
@@ -69,12 +70,11 @@ pub fn passphrase_from_file(path: &Path) -> Result<Zeroizing<String>, SealError>
     };
     let file = File::open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
-    let mode = meta.mode() & 0o7777;
     // A pipe is nobody's to read twice.
-    if meta.is_file() && mode & 0o077 != 0 {
+    if meta.is_file() && !is_private(path, &meta) {
         return Err(SealError::ExposedPassphrase {
             path: path.into(),
-            mode,
+            mode: meta.mode() & 0o7777,
         });
     }
     read_passphrase(file, &what)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cattery_locked::Locked;
+use cattery_sdk::systemd::is_private;
 use hkdf::Hkdf;
 use rustix::fs::OFlags;
 use sha2::Sha256;
@@ -51,11 +52,10 @@ impl KeyFile {
                 "it is not a regular file; name the file that `cattery init` made",
             ));
         }
-        let mode = meta.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if !is_private(path, &meta) {
             return Err(SealError::Exposed {
                 path: path.into(),
-                mode,
+                mode: meta.mode() & 0o7777,
             });
         }
         let mut text = Zeroizing::new(Vec::with_capacity(2 * READ_AT_MOST));

@@ -205,7 +205,7 @@ async fn nothing_else_is_answered() {
     let (head, _) = ask(address, "GET", "/metrics").await;
     let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
     assert!(head.contains(kind), "{head}");
-    for path in ["/", "/metrics/", "/metrics/x", "/healthz", "//metrics"] {
+    for path in ["/", "/metrics/", "/metrics/x", "/healthz/", "//metrics"] {
         let (head, _) = ask(address, "GET", path).await;
         assert!(head.starts_with("http/1.1 404 "), "{path}: {head}");
     }

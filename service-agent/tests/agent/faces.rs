@@ -188,14 +188,19 @@ async fn health_and_reflection_answer() {
         "{body}"
     );
     let channel = town.channel();
-    crate::authority::until("gRPC health says serving", || async {
-        let request = HealthCheckRequest {
-            service: "cattery.v1.Agent".into(),
-        };
-        let answer = HealthClient::new(channel.clone()).check(request).await;
-        answer.is_ok_and(|answer| answer.get_ref().status == 1)
-    })
-    .await;
+    for service in [
+        "",
+        "cattery.v1.Agent",
+        "envoy.service.auth.v3.Authorization",
+    ] {
+        crate::authority::until("gRPC health says serving", || async {
+            let service = service.into();
+            let request = HealthCheckRequest { service };
+            let answer = HealthClient::new(channel.clone()).check(request).await;
+            answer.is_ok_and(|answer| answer.get_ref().status == 1)
+        })
+        .await;
+    }
     let files = std::fs::read_to_string(town.config.dir.join("agent.addr")).unwrap();
     assert_eq!(files.trim(), town.addr().to_string());
 }

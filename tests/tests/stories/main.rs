@@ -3,6 +3,7 @@
 
 mod automatic;
 mod certificate;
+mod containers;
 mod crash;
 mod dashboard;
 mod decisions;
@@ -16,6 +17,7 @@ mod main_path;
 mod metrics;
 mod outage;
 mod own;
+mod proxies;
 mod quorum;
 mod readme;
 mod replayed;
@@ -27,6 +29,7 @@ mod rotation;
 mod sealed;
 mod secrets;
 mod signals;
+mod systemd;
 mod third_party;
 mod traced;
 mod two_authorities;

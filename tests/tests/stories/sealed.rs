@@ -38,7 +38,7 @@ fn starts_sealed_and_serves_once_it_is_opened() -> Result<()> {
 }
 
 /// `cattery-authority unseal`, with the passphrase on standard input.
-fn unseal(dir: &str, passphrase: &str) -> Result<Output> {
+pub(crate) fn unseal(dir: &str, passphrase: &str) -> Result<Output> {
     let mut child = Program::Authority
         .command()?
         .args(["unseal", "--dir", dir])

@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 use cattery_core::{Caveat, request_digest};
-use cattery_tests::{envoy, http, upstream::BODY};
+use cattery_tests::{envoy, http, shipped, upstream::BODY};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -145,12 +145,10 @@ fn a_token_is_bound_to_its_clients_certificate() -> Result<()> {
     fs::write(path("server.pem"), server.cert.pem())?;
     fs::write(path("server.key"), server.signing_key.serialize_pem())?;
     fs::write(path("clients-ca.pem"), client.cert.pem())?;
-    let mut tls = fs::read_to_string(envoy::folder().join("downstream_tls.yaml"))?;
-    for name in ["server.pem", "server.key", "clients-ca.pem"] {
-        let from = format!("/etc/envoy/tls/{name}");
-        ensure!(tls.contains(&from), "{from}");
-        tls = tls.replace(&from, &path(name));
-    }
+    let paths = ["server.pem", "server.key", "clients-ca.pem"]
+        .map(|name| (format!("/etc/envoy/tls/{name}"), path(name)));
+    let paths = paths.iter().map(|(from, to)| (&from[..], &to[..]));
+    let tls = shipped::changed("envoy/downstream_tls.yaml", paths)?;
     let place = Place::new(&[("          # HTTPS: downstream_tls.yaml goes here.\n", &tls)])?;
     let key = place.town.key()?;
     let certificate = Sha256::digest(client.cert.der()).into();
