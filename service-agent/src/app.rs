@@ -108,7 +108,7 @@ impl App {
     ///
     /// The join token is the text `catjoin1_…`; an agent that has enrolled needs none. The answer
     /// does not wait for keys: until they come, callers are told `unavailable`. A socket that systemd handed over, by the name of
-    /// its setting ([`SOCKETS`]), is served in place of one that the configuration names.
+    /// its setting ([`crate::SOCKETS`]), is served in place of one that the configuration names.
     ///
     /// # Errors
     /// [`StartError`]. What was not bound or enrolled is as it was.

@@ -9,6 +9,9 @@ use std::{
 
 use super::finding::Finding;
 
+/// Where systemd keeps what it hands over to units; only a unit sees its own (systemd.exec(5), `LoadCredential=`).
+const CREDENTIALS: &str = "/run/credentials";
+
 /// What is expected of a file.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
@@ -25,6 +28,11 @@ pub(super) fn private(
     missing: &str,
 ) -> Finding {
     match fs::metadata(path) {
+        _ if path.starts_with(CREDENTIALS) => Finding::ok(
+            check,
+            path.display(),
+            "is a credential of systemd, which is there while the unit runs: not looked at",
+        ),
         Ok(found) => judge(check, path, kind, owner, &found),
         Err(why) => absent(check, path, &why, missing),
     }
@@ -96,6 +104,13 @@ mod tests {
 
     use super::*;
     use crate::doctor::finding::State;
+
+    #[test]
+    fn a_credential_of_systemd_is_no_finding() {
+        let path = Path::new("/run/credentials/cattery-authority.service/master.key");
+        let found = private("key", path, Kind::File, None, "restore it");
+        assert_eq!(found.state(), State::Ok);
+    }
 
     #[test]
     fn private_is_what_nobody_else_gets_at() {

@@ -21,6 +21,7 @@ mod own;
 mod proxies;
 mod quorum;
 mod readme;
+mod reference;
 mod replayed;
 mod restart;
 mod restore;
