@@ -51,5 +51,6 @@ fn story(command: Command) -> anyhow::Result<()> {
             .block_on(commands::unseal(&place)),
         Command::Health(place) => commands::health(&place),
         Command::Config(config) => config.check(),
+        Command::Completions { shell } => commands::completions(shell),
     }
 }

@@ -40,6 +40,11 @@ pub(crate) enum Command {
     },
     /// Ask a running agent how it does
     Status(Settings),
+    /// Print what a shell needs to complete this command line
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Subcommand)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use args::{Cli, Command, ConfigCommand, Run, Settings};
 use cattery_agent::{App, Config, LogConfig, Overrides, Running, SOCKETS, read_join_token};
 use cattery_sdk::systemd::{self, HandedSockets};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -62,6 +62,12 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Status(settings) => {
             let (config, _) = read(&settings)?;
             on_runtime(status::print(config.socket))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "cattery-agent", &mut script);
+            say(String::from_utf8(script)?.trim_end())
         }
         Command::Config {
             command: ConfigCommand::Check(settings),

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use cattery_authority::config::Config;
 use cattery_authority::seal::{SealError, passphrase_from_file, passphrase_from_standard_input};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 pub(crate) use health::health;
@@ -38,6 +38,11 @@ pub(crate) enum Command {
     Health(Place),
     /// Look at the configuration without starting.
     Config(ConfigCommand),
+    /// Print what a shell needs to complete this command line.
+    Completions {
+        /// Which one.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Args)]
@@ -106,6 +111,13 @@ impl ConfigCommand {
         writeln!(std::io::stdout(), "{said}")?;
         Ok(())
     }
+}
+
+pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    let mut command = Program::command();
+    clap_complete::generate(shell, &mut command, "cattery-authority", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
 }
 
 /// One line on standard error: what is wrong, with its causes.

@@ -114,3 +114,28 @@ fn usual(written: &str, authority: &Authority, folder: &Path) -> Result<String> 
     ensure!(!text.contains(&folder.display().to_string()), "{text}");
     Ok(text)
 }
+
+#[test]
+fn shells_complete_all_three_programs() -> Result<()> {
+    for program in [Program::Cli, Program::Authority, Program::Agent] {
+        for shell in ["bash", "zsh", "fish"] {
+            let mut command = program.command()?;
+            let output = command.args(["completions", shell]).output()?;
+            let script = String::from_utf8(output.stdout)?;
+            let is_one = script.contains(program.name()) && script.contains("completions");
+            ensure!(
+                output.status.success() && is_one,
+                "{program:?} {shell}: {script}"
+            );
+        }
+    }
+    // What bash is given, it can read.
+    let mut command = Program::Agent.command()?;
+    let script = command.args(["completions", "bash"]).output()?.stdout;
+    let script = String::from_utf8(script)?;
+    let read = std::process::Command::new("bash")
+        .args(["-nc", &script])
+        .output()?;
+    ensure!(read.status.success(), "{read:?}");
+    Ok(())
+}
