@@ -17,8 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The sizes that a cache's key has, bytes.
 const CACHE_KEY: std::ops::RangeInclusive<u64> = 32..=4_096;
 
-/// Looks at all of it. `active_epoch` is the cluster's, where that is known.
-pub(super) async fn check(dir: &Path, active_epoch: Option<u32>) -> Vec<Finding> {
+/// Looks at all of it. `file` is its configuration, where that is not in `dir`; `active_epoch` is the cluster's, where that is known.
+pub(super) async fn check(
+    dir: &Path,
+    file: Option<&Path>,
+    active_epoch: Option<u32>,
+) -> Vec<Finding> {
     if let Err(why) = fs::metadata(dir) {
         return vec![Finding::error(
             "directory",
@@ -37,10 +41,10 @@ pub(super) async fn check(dir: &Path, active_epoch: Option<u32>) -> Vec<Finding>
         dir: Some(dir.to_owned()),
         ..Overrides::default()
     };
-    let config = match Config::read(None, &overrides) {
+    let config = match Config::read(file, &overrides) {
         Ok((config, _)) => config,
         Err(why) => {
-            findings.push(bad_configuration(dir, &why));
+            findings.push(bad_configuration(dir, file, &why));
             Config::new(dir)
         }
     };
@@ -63,13 +67,15 @@ pub(super) async fn check(dir: &Path, active_epoch: Option<u32>) -> Vec<Finding>
     findings
 }
 
-fn bad_configuration(dir: &Path, why: &ConfigError) -> Finding {
+fn bad_configuration(dir: &Path, file: Option<&Path>, why: &ConfigError) -> Finding {
+    let of_dir = dir.join("agent.toml");
+    let file = file.unwrap_or(&of_dir).display();
     Finding::error(
         "configuration",
-        dir.join("agent.toml").display(),
+        &file,
         why.to_string().replace('\n', "; "),
         format!(
-            "correct it; `cattery-agent config check --dir {}` reads it without starting, and docs/reference/configuration.md has every setting",
+            "correct it; `cattery-agent config check --dir {} --config {file}` reads it without starting, and docs/reference/configuration.md has every setting",
             dir.display()
         ),
     )

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// An agent's directory on this machine
     #[arg(long, value_name = "DIR")]
     agent_dir: Option<PathBuf>,
+    /// The agent's configuration, in place of DIR/agent.toml
+    #[arg(long, value_name = "FILE", requires = "agent_dir")]
+    agent_config: Option<PathBuf>,
     /// An authority's directory on this machine
     #[arg(long, value_name = "DIR")]
     authority_dir: Option<PathBuf>,
@@ -64,7 +67,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> anyhow::Result<Done> {
         findings.extend(authority::check(dir).await);
     }
     if let Some(dir) = &args.agent_dir {
-        findings.extend(agent::check(dir, active_epoch).await);
+        findings.extend(agent::check(dir, args.agent_config.as_deref(), active_epoch).await);
     }
     if findings.is_empty() {
         return Err(Usage(

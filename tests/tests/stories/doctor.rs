@@ -257,6 +257,21 @@ fn agents_files(town: &Town, nobody: &Cli) -> Result<()> {
     look()?.expect_error("configuration", "outage_budget_seconds", "config check")?;
     drop(range);
 
+    // A configuration elsewhere, as the units of systemd have it.
+    let elsewhere = town.folder().join("agent-photos.toml");
+    fs::copy(&settings, &elsewhere)?;
+    let broken = Changed::new(&settings, |text| format!("soket = \"/run/x\"\n{text}"))?;
+    let [flag, of_dir] = of_agent(dir);
+    let args = [flag, of_dir, Path::new("--agent-config"), &elsewhere];
+    doctor(nobody, &args, None)?.expect_well()?;
+    drop(broken);
+    fs::write(&elsewhere, "soket = 1\n")?;
+    doctor(nobody, &args, None)?.expect_error(
+        "configuration",
+        "agent-photos.toml",
+        "config check",
+    )?;
+
     let cache_key = town.folder().join("cache-key");
     fs::write(&cache_key, [7; 32])?;
     chmod(&cache_key, 0o644)?;

@@ -152,10 +152,9 @@ fn events(run: &mut Run, start: u64, taken: &str) -> Result<()> {
     block_on(storm(run))?;
     at(3)?;
     run.authority.kill()?;
-    at(4)?;
     at(5)?;
     run.authority.start()?;
-    at(6)
+    at(7) // agents find their way back within half a minute
 }
 
 fn reach(second: u64) -> Result<()> {
