@@ -2,6 +2,9 @@
 
 use std::{fmt, fs, os::unix::fs::MetadataExt as _, path::Path};
 
+/// What the kernel tells where a lock belongs to an open file, as a database's may, and to no process.
+const NOBODYS: &str = "-1";
+
 /// The process that has a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Holder {
@@ -11,7 +14,10 @@ pub(super) struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} ({})", self.pid, self.name)
+        match self.pid.as_str() {
+            NOBODYS => f.write_str("a process that the kernel does not name"),
+            pid => write!(f, "process {pid} ({})", self.name),
+        }
     }
 }
 
