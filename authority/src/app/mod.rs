@@ -192,6 +192,8 @@ impl Running {
 
     /// Takes no more calls, ends those that are under way, and stops.
     pub async fn shutdown(self) {
+        // It holds the authority, and with it the store, which a successor may open when this returns.
+        drop(self.readiness);
         self.tasks.close();
         self.stop.drain.cancel();
         if timeout(DRAIN, self.tasks.wait()).await.is_err() {
