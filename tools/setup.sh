@@ -41,8 +41,8 @@ need_companions() {
     need haproxy command -v haproxy
     need prometheus command -v promtool
     need systemd command -v systemd-analyze # and systemd-socket-activate; it need not run
-    need python3-jsonschema python3 -c 'import jsonschema'
-    need python3-yaml python3 -c 'import yaml'
+    need python3-jsonschema /usr/bin/python3 -c 'import jsonschema'
+    need python3-yaml /usr/bin/python3 -c 'import yaml'
     need faketime command -v faketime
     need python3-venv python3 -c 'import ensurepip'
 }

@@ -31,7 +31,8 @@ fn hadolint_finds_nothing_in_the_dockerfile() -> Result<()> {
 #[test]
 fn the_compose_file_is_one_and_locks_every_container() -> Result<()> {
     let schema = installed("check-jsonschema/compose-spec.json")?;
-    let mut command = Command::new("python3");
+    // Debian's, which has Debian's packages, whatever else is on the PATH.
+    let mut command = Command::new("/usr/bin/python3");
     command.arg(python_folder().join("compose.py"));
     passes(command.arg(schema).arg(deploy("compose/compose.yml")))
 }
@@ -57,4 +58,31 @@ fn nginx_takes_its_configuration() -> Result<()> {
             .args(["-t", "-q", "-e", "stderr", "-c"])
             .arg(main),
     )
+}
+
+#[test]
+fn composes_nginx_differs_in_its_addresses_alone() -> Result<()> {
+    let read = |file: &str| -> Result<Vec<String>> {
+        let text = std::fs::read_to_string(deploy(file))?;
+        let lines = text.lines().skip_while(|line| line.starts_with('#'));
+        Ok(lines.map(str::to_owned).collect())
+    };
+    let (shipped, composed) = (read("nginx/cattery.conf")?, read("compose/nginx.conf")?);
+    ensure!(
+        shipped.len() == composed.len(),
+        "one of them has more lines"
+    );
+    let mut places = 0;
+    for (one, other) in shipped
+        .iter()
+        .zip(&composed)
+        .filter(|(one, other)| one != other)
+    {
+        let is_place =
+            |line: &str| line.trim().starts_with("server ") || line.trim().starts_with("listen ");
+        ensure!(is_place(one) && is_place(other), "{one:?} is {other:?}");
+        places += 1;
+    }
+    ensure!(places == 3, "{places} addresses differ");
+    Ok(())
 }
