@@ -168,5 +168,7 @@ fn operators_and_users_come_and_go() {
     assert_eq!(dev.stop("-INT"), Some(0));
     bob.ok(&["mint", "photos"], "");
     let line = bob.fails(1, &["mint", "mail"], "");
-    assert!(line.contains("no authority answers"), "{line}");
+    // Or somebody else has the port by now: another test, say.
+    let is_gone = line.contains("no authority answers") || line.contains("does not speak TLS");
+    assert!(is_gone, "{line}");
 }
