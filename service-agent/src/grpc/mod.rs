@@ -21,6 +21,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpIncoming};
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::HealthReporter;
 
 use crate::agent::Agent;
 use agent_service::AgentService;
@@ -79,7 +81,9 @@ async fn serve_routes<IO>(
 where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let reporter = HealthReporter::new();
+    let health = health::Answers::new(Arc::clone(&agent), reporter.clone());
+    let health = HealthServer::new(health);
     let report = health::report(Arc::clone(&agent), reporter.clone());
     let stop = async {
         stop.await;
