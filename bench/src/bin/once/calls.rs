@@ -9,8 +9,8 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use cattery_bench::{out::table, rounds::spread};
 use cattery_proto::v1::{RequestFacts, VerifyRequest, agent_client::AgentClient, verify_response};
+use cattery_report::{out::table, rounds::spread};
 use cattery_tests::town;
 use comfy_table::Table;
 use tokio::task::JoinSet;

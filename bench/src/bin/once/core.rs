@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 
-use cattery_bench::{out::table, rounds::median_ns};
 use cattery_core::{
     KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, RootKey, Scratch, UserKey,
     Verifier,
 };
+use cattery_report::{out::table, rounds::median_ns};
 use comfy_table::Table;
 
 use crate::{

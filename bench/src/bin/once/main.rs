@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use cattery_bench::out::say;
+use cattery_report::out::say;
 use clap::{Parser, ValueEnum};
 
 use place::Place;

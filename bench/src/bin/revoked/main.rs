@@ -20,7 +20,7 @@ use cattery_core::RevokedIds;
 use clap::Parser;
 use comfy_table::Table;
 
-use cattery_bench::{
+use cattery_report::{
     out::{say, table},
     rounds::{median_ns, spread},
 };

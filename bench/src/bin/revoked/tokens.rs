@@ -8,7 +8,7 @@ use cattery_core::{
 };
 use comfy_table::Table;
 
-use cattery_bench::{out::table, rounds::median_ns};
+use cattery_report::{out::table, rounds::median_ns};
 
 use crate::ids::KEY;
 

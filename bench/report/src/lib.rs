@@ -1,0 +1,13 @@
+//! What every measurement shares: rounds that take turns, and a page with tables and plots of what came out.
+#![forbid(unsafe_code)]
+
+mod machine;
+pub mod out;
+mod page;
+mod plot;
+pub mod rounds;
+
+pub use machine::machine;
+pub use page::Page;
+pub use plot::{Bar, Bars};
+pub use rounds::{Measured, Work, interleave};

@@ -1,5 +1,0 @@
-//! What several measurements share.
-#![forbid(unsafe_code)]
-
-pub mod out;
-pub mod rounds;

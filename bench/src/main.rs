@@ -1,0 +1,63 @@
+//! Measures Cattery beside what people would pick instead, and writes a report. `bench/README.md` says how to run it.
+#![forbid(unsafe_code)]
+
+mod core;
+mod group;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum as _};
+
+use group::Group;
+
+/// Measures, and writes a page for each group.
+#[derive(Parser)]
+struct Args {
+    /// The groups to measure; all of them if there is none
+    #[arg(value_enum)]
+    groups: Vec<Group>,
+    /// Where the pages and plots go
+    #[arg(long, default_value = "docs/speed")]
+    out: PathBuf,
+    /// So little work that the figures say nothing: whether the measurements run at all
+    #[arg(long)]
+    smoke: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let groups = match &args.groups[..] {
+        [] => Group::value_variants(),
+        groups => groups,
+    };
+    for group in groups {
+        let name = group.name();
+        say(&format!("{name}: measuring"));
+        let page = group.measure(args.smoke).context(name.clone())?;
+        page.write(&name, &format!("bench/run {name}"), &args.out)?;
+        say(&format!(
+            "{}",
+            args.out.join(format!("{name}.md")).display()
+        ));
+    }
+    Ok(())
+}
+
+/// Where standard error is closed there is nobody left to tell.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "bench: {line}");
+}
