@@ -10,4 +10,4 @@ pub mod rounds;
 pub use machine::machine;
 pub use page::Page;
 pub use plot::{Bar, Bars};
-pub use rounds::{Measured, Work, interleave};
+pub use rounds::{Measured, Work, interleave, interleave_in};
