@@ -7,6 +7,7 @@ use aws_lc_rs::{
     rsa::{KeyPair as RsaKeyPair, KeySize},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::Deserialize;
 
@@ -74,7 +75,10 @@ impl Jwt {
 
     pub(super) fn rs256() -> Result<Self> {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
-        let signs = EncodingKey::from_rsa_der(pair.as_der()?.as_ref());
+        let document = BASE64_STANDARD.encode(pair.as_der()?.as_ref());
+        let document =
+            format!("-----BEGIN PRIVATE KEY-----\n{document}\n-----END PRIVATE KEY-----\n");
+        let signs = EncodingKey::from_rsa_pem(document.as_bytes())?;
         let verifies = DecodingKey::from_rsa_der(pair.public_key().as_ref());
         Ok(Self::new(
             Algorithm::RS256,

@@ -57,12 +57,12 @@ fn builder<'a, P>(claims: &Claims, id: &'a str) -> Result<PasetoBuilder<'a, V4, 
     let mut builder = PasetoBuilder::default()
         .subject(USER)
         .audience(claims.audience)
-        .token_identifier(id)
-        .expires_in(Duration::from_secs(LIFETIME));
+        .token_identifier(id);
     if claims.expires < now() {
         builder.set_claim(ExpirationClaim::try_from(rfc3339(claims.expires)?)?);
+        return Ok(builder);
     }
-    Ok(builder)
+    Ok(builder.expires_in(Duration::from_secs(LIFETIME)))
 }
 
 /// Beside the audience, begin and end are validated.
