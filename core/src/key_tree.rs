@@ -16,7 +16,7 @@ use constant_time_eq::constant_time_eq_32;
 
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Secret, sha256};
+use crate::mac::{Keyed, Mac, Output, Secret};
 use crate::name::ServiceName;
 use crate::wire::Sink;
 
@@ -43,7 +43,7 @@ impl Label {
     }
 }
 
-fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac)) -> Secret {
+fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac<'_>)) -> Output {
     let mut mac = key.begin();
     mac.put(label.bytes());
     message(&mut mac);
@@ -66,7 +66,8 @@ impl RootKey {
 
     /// S, the key of one service in this epoch.
     pub fn service_key(&self, service: &ServiceName, generation: u32) -> ServiceKey {
-        ServiceKey::keyed(mac(&Keyed::new(&self.0.0), Label::Service, |mac| {
+        let root = Keyed::new(&Output::of(&self.0.0));
+        ServiceKey::keyed(&mac(&root, Label::Service, |mac| {
             mac.put(&generation.to_be_bytes());
             mac.put(service.as_str().as_bytes());
         }))
@@ -83,12 +84,14 @@ pub struct ServiceKey {
 impl ServiceKey {
     /// Takes a copy of the 32 bytes; wiping the original is the caller's.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        Self::keyed(Secret(*bytes))
+        Self::keyed(&Output::of(bytes))
     }
 
-    fn keyed(bytes: Secret) -> Self {
-        let state = Keyed::new(&bytes.0);
-        Self { bytes, state }
+    fn keyed(key: &Output) -> Self {
+        Self {
+            bytes: Secret(key.to_bytes()),
+            state: Keyed::new(key),
+        }
     }
 
     /// The bytes, to seal them. Secret.
@@ -98,41 +101,39 @@ impl ServiceKey {
 
     /// U, the key of the lease that `id` names. Its epoch, service and generation are this key's own, and not looked at.
     pub fn user_key(&self, id: &KeyId<'_>) -> TokenKey {
-        TokenKey::keyed(mac(&self.state, Label::User, |mac| {
-            mac.put(&id.version.to_be_bytes());
-            mac.put(&id.expires_at.to_be_bytes());
-            mac.put(&id.lease_id);
+        TokenKey::keyed(&self.user_output(id))
+    }
+
+    /// The state of the same.
+    pub fn user_state(&self, id: &KeyId<'_>) -> TokenState {
+        TokenState::of(&self.user_output(id))
+    }
+
+    fn user_output(&self, id: &KeyId<'_>) -> Output {
+        let mut head = [0; 20];
+        head[..4].copy_from_slice(&id.version.to_be_bytes());
+        head[4..12].copy_from_slice(&id.expires_at.to_be_bytes());
+        head[12..].copy_from_slice(&id.lease_id);
+        mac(&self.state, Label::User, |mac| {
+            mac.put(&head);
             mac.put(id.principal.as_bytes());
-        }))
+        })
     }
 }
 
-/// K_i, what signs tokens: a user key U (K_0), or one narrowed by caveats.
-pub struct TokenKey {
-    bytes: Secret,
-    state: Keyed,
-}
+/// The keyed state of a [`TokenKey`]: it signs and narrows as the key does, and does not say the key's bytes. What a verifier rebuilds, and
+/// may keep.
+pub struct TokenState(Keyed);
 
-impl TokenKey {
-    /// Takes a copy of the 32 bytes; wiping the original is the caller's.
-    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        Self::keyed(Secret(*bytes))
+impl TokenState {
+    fn of(key: &Output) -> Self {
+        Self(Keyed::new(key))
     }
 
-    fn keyed(bytes: Secret) -> Self {
-        let state = Keyed::new(&bytes.0);
-        Self { bytes, state }
-    }
-
-    /// The bytes, to seal or write them. Secret.
-    pub fn expose(&self) -> &[u8; KEY_LEN] {
-        &self.bytes.0
-    }
-
-    /// K_{i+1}: this key, narrowed by an encoded caveat.
+    /// That of K_{i+1}: this key, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self::keyed(mac(&self.state, Label::Attenuate, |mac| mac.put(caveat)))
+        Self::of(&mac(&self.0, Label::Attenuate, |mac| mac.put(caveat)))
     }
 
     /// T_0 of a token with this encoded payload.
@@ -145,21 +146,67 @@ impl TokenKey {
         self.discharge_of(|mac| mac.put(payload))
     }
 
-    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> Self {
-        Self::keyed(mac(&self.state, Label::Attenuate, caveat))
+    pub(crate) fn token_of(&self, payload: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
+        SecretTag(mac(&self.0, Label::Token, payload))
     }
 
-    pub(crate) fn token_of(&self, payload: impl FnOnce(&mut Mac)) -> SecretTag {
-        SecretTag(mac(&self.state, Label::Token, payload))
+    pub(crate) fn discharge_of(&self, payload: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
+        SecretTag(mac(&self.0, Label::Discharge, payload))
+    }
+}
+
+/// K_i, what signs tokens: a user key U (K_0), or one narrowed by caveats. With its state.
+pub struct TokenKey {
+    bytes: Secret,
+    state: TokenState,
+}
+
+impl TokenKey {
+    /// Takes a copy of the 32 bytes; wiping the original is the caller's.
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
+        Self::keyed(&Output::of(bytes))
     }
 
-    pub(crate) fn discharge_of(&self, payload: impl FnOnce(&mut Mac)) -> SecretTag {
-        SecretTag(mac(&self.state, Label::Discharge, payload))
+    fn keyed(key: &Output) -> Self {
+        Self {
+            bytes: Secret(key.to_bytes()),
+            state: TokenState::of(key),
+        }
+    }
+
+    /// The bytes, to seal or write them. Secret.
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.bytes.0
+    }
+
+    /// What signs.
+    pub fn state(&self) -> &TokenState {
+        &self.state
+    }
+
+    /// K_{i+1}: this key, narrowed by an encoded caveat.
+    #[must_use]
+    pub fn attenuate(&self, caveat: &[u8]) -> Self {
+        self.attenuate_of(|mac| mac.put(caveat))
+    }
+
+    /// T_0 of a token with this encoded payload.
+    pub fn token(&self, payload: &[u8]) -> SecretTag {
+        self.state.token(payload)
+    }
+
+    /// T_0 of a discharge with this encoded payload.
+    pub fn discharge(&self, payload: &[u8]) -> SecretTag {
+        self.state.discharge(payload)
+    }
+
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {
+        Self::keyed(&mac(&self.state.0, Label::Attenuate, caveat))
     }
 }
 
 /// T_j while it is secret: with it, caveats j+1 and on could be left out. The last one becomes the tag.
-pub struct SecretTag(Secret);
+pub struct SecretTag(Output);
 
 impl SecretTag {
     /// T_{j+1}: this token, narrowed by an encoded caveat.
@@ -168,40 +215,40 @@ impl SecretTag {
         self.attenuate_of(|mac| mac.put(caveat))
     }
 
-    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> Self {
-        Self(mac(&Keyed::new(&self.0.0), Label::Attenuate, caveat))
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {
+        Self(mac(&Keyed::new(&self.0), Label::Attenuate, caveat))
     }
 
     /// SHA-256 of this T: names it without giving it away. Of T_0, it is what a discharge is `bound_to` (SPEC section 7).
     pub fn digest(&self) -> [u8; KEY_LEN] {
-        sha256(&self.0.0)
+        self.0.sha256()
     }
 
     /// Makes the last T the tag, for all who see the token.
     pub fn publish(&self) -> PublicTag {
-        PublicTag(Secret(self.0.0))
+        PublicTag(self.0.to_bytes())
     }
 
     /// Whether a token's tag is this one; in constant time.
     pub fn matches(&self, tag: &PublicTag) -> bool {
-        constant_time_eq_32(&self.0.0, &tag.0.0)
+        constant_time_eq_32(&self.0.to_bytes(), &tag.0)
     }
 }
 
 /// The tag as it is on the wire: known to whoever holds the token, and nothing for a log.
-pub struct PublicTag(Secret);
+pub struct PublicTag([u8; KEY_LEN]);
 
 impl PublicTag {
     pub(crate) fn from_wire(bytes: &[u8; KEY_LEN]) -> Self {
-        Self(Secret(*bytes))
+        Self(*bytes)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_LEN] {
-        &self.0.0
+        &self.0
     }
 
     /// What a holder of the token does to narrow it: the tag is the next T's key.
-    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> SecretTag {
-        SecretTag(mac(&Keyed::new(&self.0.0), Label::Attenuate, caveat))
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
+        SecretTag(Output::of(&self.0)).attenuate_of(caveat)
     }
 }

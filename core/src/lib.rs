@@ -57,6 +57,7 @@
 #![forbid(unsafe_code)]
 
 mod caveat;
+mod compress;
 pub mod epoch;
 mod form;
 mod forward;
@@ -80,7 +81,7 @@ pub use caveat::{AnyOf, Caveat, CaveatError, CaveatFailure, CaveatKind, CaveatTe
 pub use form::FormError;
 pub use forward::{FORWARD_HEADER, ForwardHeader, PRESENTER_KEY};
 pub use key_id::KeyId;
-pub use key_tree::{PublicTag, RootKey, SecretTag, ServiceKey, TokenKey};
+pub use key_tree::{PublicTag, RootKey, SecretTag, ServiceKey, TokenKey, TokenState};
 pub use mint::{DischargeSpec, MintError, Minted, TokenSpec};
 pub use name::{NameError, Principal, PrincipalKind, ServiceName, UserName};
 pub use request::{RequestFacts, request_digest};

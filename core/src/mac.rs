@@ -1,61 +1,192 @@
 //! HMAC-SHA-256 (RFC 2104), keyed once and used many times.
+//!
+//! The compression function is `sha2`'s; how blocks are laid out is written here, so that a chain of MACs keeps its states in words and
+//! copies each message once. A key costs two compressions, a MAC one for each block of its message and one for the outer hash. `hmac` is what
+//! the tests compare with.
 
-use hmac::digest::{FixedOutput, Update};
-use hmac::{Hmac, KeyInit};
-use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::compress::{BLOCK, INITIAL, Words, compress, from_bytes, to_bytes};
 use crate::limits::KEY_LEN;
 use crate::wire::Sink;
+
+const INNER_PAD: u8 = 0x36;
+const OUTER_PAD: u8 = 0x5c;
+/// Where the last block's length begins.
+const LENGTH: usize = BLOCK - 8;
 
 /// 32 secret bytes, wiped on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Secret(pub(crate) [u8; KEY_LEN]);
 
-/// A keyed state. It stands for the key: hmac's feature `zeroize` wipes it on drop, copies for one MAC included.
-pub(crate) struct Keyed(Hmac<Sha256>);
+/// What a MAC comes to, and what keys the next one: 32 secret bytes as the hash has them, wiped on drop.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Output(Words);
 
-impl Keyed {
-    /// Two compressions, for the inner and the outer pad.
-    pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block[..KEY_LEN].copy_from_slice(key);
-        let state = Hmac::new(&block);
-        block.as_mut_slice().zeroize();
-        Self(state)
+impl Output {
+    pub(crate) fn of(bytes: &[u8; KEY_LEN]) -> Self {
+        Self(from_bytes(bytes))
     }
 
-    /// Begins one MAC.
-    pub(crate) fn begin(&self) -> Mac {
-        Mac(self.0.clone())
+    pub(crate) fn to_bytes(&self) -> [u8; KEY_LEN] {
+        to_bytes(&self.0)
+    }
+
+    /// SHA-256 of the 32 bytes.
+    pub(crate) fn sha256(&self) -> [u8; KEY_LEN] {
+        let mut state = INITIAL;
+        compress(&mut state, &[padded(&self.0, 0)]);
+        to_bytes(&state)
     }
 }
 
-// An `Hmac` is made of the cores and the buffer that a `Sha256` is made of, and has no marker of its own. Without the
-// features `zeroize` this does not compile.
-const _: () = {
-    const fn wiped<T: ZeroizeOnDrop>() {}
-    wiped::<Sha256>();
-};
+/// A keyed state: the hash of either pad. It stands for the key, and is wiped on drop.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Keyed {
+    inner: Words,
+    outer: Words,
+}
+
+impl Keyed {
+    /// Two compressions.
+    pub(crate) fn new(key: &Output) -> Self {
+        let state = |pad: u8| {
+            let mut block = [pad; BLOCK];
+            for (place, word) in block.as_chunks_mut().0.iter_mut().zip(key.0) {
+                *place = (word ^ u32::from_ne_bytes([pad; 4])).to_be_bytes();
+            }
+            let mut state = INITIAL;
+            compress(&mut state, &[block]);
+            state
+        };
+        Self {
+            inner: state(INNER_PAD),
+            outer: state(OUTER_PAD),
+        }
+    }
+
+    /// Begins one MAC.
+    pub(crate) fn begin(&self) -> Mac<'_> {
+        Mac {
+            outer: &self.outer,
+            state: self.inner,
+            block: [0; BLOCK],
+            filled: 0,
+            hashed: BLOCK,
+        }
+    }
+}
 
 /// A MAC in the making.
-pub(crate) struct Mac(Hmac<Sha256>);
+pub(crate) struct Mac<'k> {
+    outer: &'k Words,
+    state: Words,
+    block: [u8; BLOCK],
+    /// Bytes of `block` that wait to be hashed, less than all of it.
+    filled: usize,
+    /// Bytes that were hashed, the pad included.
+    hashed: usize,
+}
 
-impl Mac {
-    pub(crate) fn finish(self) -> Secret {
-        let mut out = Secret([0; KEY_LEN]);
-        self.0.finalize_into((&mut out.0).into());
+impl Mac<'_> {
+    pub(crate) fn finish(mut self) -> Output {
+        let len = self.hashed + self.filled;
+        self.block[self.filled] = 0x80;
+        self.block[self.filled + 1..].fill(0);
+        if self.filled >= LENGTH {
+            compress(&mut self.state, &[self.block]);
+            self.block = [0; BLOCK];
+        }
+        self.block[LENGTH..].copy_from_slice(&bits(len));
+        compress(&mut self.state, &[self.block]);
+        let mut out = Output(*self.outer);
+        compress(&mut out.0, &[padded(&self.state, BLOCK)]);
         out
     }
 }
 
-impl Sink for Mac {
-    fn put(&mut self, bytes: &[u8]) {
-        Update::update(&mut self.0, bytes);
+impl Sink for Mac<'_> {
+    fn put(&mut self, mut bytes: &[u8]) {
+        let room = BLOCK - self.filled;
+        if bytes.len() >= room {
+            let (now, later) = bytes.split_at(room);
+            if self.filled > 0 {
+                self.block[self.filled..].copy_from_slice(now);
+                compress(&mut self.state, &[self.block]);
+                self.hashed += BLOCK;
+                self.filled = 0;
+                bytes = later;
+            }
+            let (blocks, rest) = bytes.as_chunks();
+            compress(&mut self.state, blocks);
+            self.hashed += blocks.len() * BLOCK;
+            bytes = rest;
+        }
+        self.block[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+        self.filled += bytes.len();
     }
 }
 
-/// SHA-256.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; KEY_LEN] {
-    Sha256::digest(bytes).into()
+impl Drop for Mac<'_> {
+    fn drop(&mut self) {
+        self.state.zeroize(); // the messages are no secret
+    }
+}
+
+/// The last block of a hash that ends with these 32 bytes, behind `before` others.
+fn padded(words: &Words, before: usize) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[..KEY_LEN].copy_from_slice(&to_bytes(words));
+    block[KEY_LEN] = 0x80;
+    block[LENGTH..].copy_from_slice(&bits(before + KEY_LEN));
+    block
+}
+
+/// A length in bits.
+fn bits(len: usize) -> [u8; 8] {
+    (len as u64 * 8).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    proptest! {
+        /// Any message, in any pieces.
+        #[test]
+        fn it_is_hmac(key: [u8; 32], pieces: Vec<Vec<u8>>, long in 0..300_usize) {
+            let mut pieces = pieces;
+            pieces.push(vec![7; long]);
+            let mut expected = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+            let keyed = Keyed::new(&Output::of(&key));
+            let mut mac = keyed.begin();
+            for piece in &pieces {
+                expected.update(piece);
+                mac.put(piece);
+            }
+            let expected: [u8; 32] = expected.finalize().into_bytes().into();
+            let made = mac.finish();
+            prop_assert_eq!(made.to_bytes(), expected);
+            let digest: [u8; 32] = Sha256::digest(expected).into();
+            prop_assert_eq!(made.sha256(), digest);
+        }
+    }
+
+    #[test]
+    fn every_length_around_a_block_is_padded_right() {
+        let keyed = Keyed::new(&Output::of(&[9; 32]));
+        for len in 0..200 {
+            let message = vec![5; len];
+            let mut expected = Hmac::<Sha256>::new_from_slice(&[9; 32]).unwrap();
+            expected.update(&message);
+            let expected: [u8; 32] = expected.finalize().into_bytes().into();
+            let mut mac = keyed.begin();
+            mac.put(&message);
+            assert_eq!(mac.finish().to_bytes(), expected, "{len} bytes");
+        }
+    }
 }

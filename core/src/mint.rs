@@ -80,7 +80,7 @@ impl UserKey {
             claims_type,
             claims,
         };
-        let first = self.token_key().token_of(|mac| payload.put(mac));
+        let first = self.token_key().state().token_of(|mac| payload.put(mac));
         self.sign(TOKEN, first, |out| payload.put(out), caveats, out)
     }
 
@@ -113,7 +113,10 @@ impl UserKey {
             ticket,
             bound_to: bound_to.map_or(&[], |digest| digest),
         };
-        let first = self.token_key().discharge_of(|mac| payload.put(mac));
+        let first = self
+            .token_key()
+            .state()
+            .discharge_of(|mac| payload.put(mac));
         self.sign(DISCHARGE, first, |out| payload.put(out), caveats, out)
             .map(|_| ())
     }

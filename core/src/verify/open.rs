@@ -7,7 +7,7 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::Clock;
-use crate::key_tree::{SecretTag, TokenKey};
+use crate::key_tree::{SecretTag, TokenState};
 use crate::limits::ID_LEN;
 use crate::payload::{Payload, claims_type_is_valid};
 use crate::token::UnverifiedToken;
@@ -17,7 +17,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     pub(super) fn authenticate(
         &self,
         token: &UnverifiedToken<'_>,
-        sign: fn(&TokenKey, &[u8]) -> SecretTag,
+        sign: fn(&TokenState, &[u8]) -> SecretTag,
     ) -> Step<SecretTag> {
         if token.key_id.service != self.service {
             return Err((Code::WrongService, Reason::Audience));
@@ -28,7 +28,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             Found::RetiredEpoch => return Err((Code::RetiredEpoch, Reason::Key)),
             Found::Revoked => return Err((Code::Revoked, Reason::Key)),
         };
-        let mut key = service_key.user_key(&token.key_id);
+        let mut key = service_key.user_state(&token.key_id);
         for caveat in token.key_caveats.iter() {
             key = key.attenuate(caveat);
         }
