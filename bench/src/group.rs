@@ -1,16 +1,21 @@
 //! The groups of measurements: a page of the report each.
 
+use std::path::Path;
+
 use anyhow::Result;
-use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::core;
+use crate::{core, peers, scale};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Group {
     /// Verifying, minting and narrowing, over the floor that the hash sets
     Core,
+    /// Verifying and minting beside JWT, Fernet, PASETO, macaroons and biscuits
+    Peers,
+    /// Arithmetic for a fleet that is too large to run
+    Scale,
 }
 
 impl Group {
@@ -20,10 +25,14 @@ impl Group {
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Measures it. `smoke` is for trying out whether it can be measured.
-    pub(crate) fn measure(self, smoke: bool) -> Result<Page> {
-        match self {
+    /// Measures it and writes its page. `smoke` is for trying out whether it can be measured.
+    pub(crate) fn write(self, smoke: bool, out: &Path) -> Result<()> {
+        let page = match self {
             Self::Core => core::measure(smoke),
-        }
+            Self::Peers => return peers::write(smoke, out),
+            Self::Scale => scale::measure(out),
+        }?;
+        let name = self.name();
+        page.write(&name, &format!("bench/run {name}"), out)
     }
 }

@@ -72,3 +72,46 @@ fn tampered(token: &str, at: usize) -> String {
     let other = if rest.starts_with('A') { 'B' } else { 'A' };
     format!("{before}{other}{}", &rest[1..])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::{self, About};
+
+    /// Takes everything of a format's but what `refuses` says.
+    struct Careless(Box<dyn Peer>, fn(&str) -> bool);
+
+    impl Peer for Careless {
+        fn about(&self) -> About {
+            self.0.about()
+        }
+
+        fn mint(&mut self, claims: &Claims, token: &mut String) -> Result<()> {
+            self.0.mint(claims, token)
+        }
+
+        fn verify(&mut self, token: &str) -> Result<()> {
+            ensure!(!(self.1)(token), "refused");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_format_does_what_it_is_measured_for() {
+        for mut peer in peer::all().unwrap() {
+            check(&mut *peer).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_that_takes_or_refuses_everything_is_found_out() {
+        let verifiers: [fn(&str) -> bool; 2] = [|_| true, |_| false];
+        let said = verifiers.map(|refuses| {
+            let cattery = peer::all().unwrap().swap_remove(0);
+            check(&mut Careless(cattery, refuses))
+                .unwrap_err()
+                .to_string()
+        });
+        assert_eq!(said, ["refuses its own token", "takes a changed token: 0"]);
+    }
+}

@@ -42,6 +42,11 @@ pub(crate) fn page(run: &Run) -> Result<Page> {
         &one.mint
     })?;
     size(&mut page, run);
+    for one in &run.peers {
+        let name = one.about.name;
+        page.figure(&format!("verify: {name}"), one.verify.took.median, "ns");
+        page.figure(&format!("mint: {name}"), one.mint.took.median, "ns");
+    }
     Ok(page)
 }
 

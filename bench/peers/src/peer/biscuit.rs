@@ -51,7 +51,7 @@ impl Peer for Biscuit {
     fn about(&self) -> About {
         About {
             name: if self.is_narrowed {
-                "biscuit, a block of 3 checks"
+                "biscuit, a second block"
             } else {
                 "biscuit"
             },
@@ -59,7 +59,7 @@ impl Peer for Biscuit {
             is_own: false,
             package: "biscuit-auth",
             backend: None,
-            how: "Ed25519 and Datalog; policy, facts of the request and query are parsed once",
+            how: "Ed25519 and Datalog; policy, facts of the request and query are parsed once; what narrows it is three checks in a block of their own",
         }
     }
 

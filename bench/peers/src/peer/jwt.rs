@@ -54,7 +54,7 @@ impl Jwt {
             signs,
             verifies,
             "JWT EdDSA",
-            "Ed25519",
+            "Ed25519; the crate parses the private key for each token",
         ))
     }
 
@@ -69,7 +69,7 @@ impl Jwt {
             signs,
             verifies,
             "JWT ES256",
-            "ECDSA over P-256",
+            "ECDSA over P-256; the crate parses the private key for each token",
         ))
     }
 
@@ -85,7 +85,7 @@ impl Jwt {
             signs,
             verifies,
             "JWT RS256",
-            "RSA with 2,048 bits, PKCS #1 v1.5; the crate parses its private key for each token",
+            "RSA with 2,048 bits, PKCS #1 v1.5; the crate parses the private key for each token",
         ))
     }
 

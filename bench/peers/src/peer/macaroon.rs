@@ -52,15 +52,15 @@ impl Peer for Macaroon {
     fn about(&self) -> About {
         About {
             name: if self.is_narrowed {
-                "macaroon, 3 caveats more"
+                "macaroon, 6 caveats"
             } else {
-                "macaroon"
+                "macaroon, 3 caveats"
             },
             is_narrowed: self.is_narrowed,
             is_own: false,
             package: "macaroon",
             backend: Some("sodiumoxide"),
-            how: "HMAC-SHA-256 of libsodium; audience, begin and end are caveats, and user and id are the identifier",
+            how: "HMAC-SHA-256 of libsodium; user and id are the identifier; audience, begin and end are three caveats, what narrows it three more",
         }
     }
 
