@@ -1,17 +1,15 @@
 //! HMAC-SHA-256 (RFC 2104), keyed once and used many times.
 //!
-//! The compression function is `sha2`'s; how blocks are laid out is written here, so that a chain of MACs keeps its states in words and
-//! copies each message once. A key costs two compressions, a MAC one for each block of its message and one for the outer hash. `hmac` is what
-//! the tests compare with.
+//! How blocks are laid out is written here, so that a chain of MACs keeps its states in words and copies each message once. A key costs two
+//! compressions, a MAC one for each block of its message and one for the outer hash. The tests compare it with the crate `hmac`.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::compress::{BLOCK, INITIAL, Words, compress, from_bytes, to_bytes};
+use crate::compress::{Block, INITIAL, Words, compress, finish, from_bytes, key_states, to_bytes};
 use crate::limits::KEY_LEN;
 use crate::wire::Sink;
 
-const INNER_PAD: u8 = 0x36;
-const OUTER_PAD: u8 = 0x5c;
+const BLOCK: usize = size_of::<Block>();
 /// Where the last block's length begins.
 const LENGTH: usize = BLOCK - 8;
 
@@ -34,8 +32,12 @@ impl Output {
 
     /// SHA-256 of the 32 bytes.
     pub(crate) fn sha256(&self) -> [u8; KEY_LEN] {
+        let mut block = [0; BLOCK];
+        block[..KEY_LEN].copy_from_slice(&self.to_bytes());
+        block[KEY_LEN] = 0x80;
+        block[LENGTH..].copy_from_slice(&bits(KEY_LEN));
         let mut state = INITIAL;
-        compress(&mut state, &[padded(&self.0, 0)]);
+        compress(&mut state, &[block]);
         to_bytes(&state)
     }
 }
@@ -50,19 +52,8 @@ pub(crate) struct Keyed {
 impl Keyed {
     /// Two compressions.
     pub(crate) fn new(key: &Output) -> Self {
-        let state = |pad: u8| {
-            let mut block = [pad; BLOCK];
-            for (place, word) in block.as_chunks_mut().0.iter_mut().zip(key.0) {
-                *place = (word ^ u32::from_ne_bytes([pad; 4])).to_be_bytes();
-            }
-            let mut state = INITIAL;
-            compress(&mut state, &[block]);
-            state
-        };
-        Self {
-            inner: state(INNER_PAD),
-            outer: state(OUTER_PAD),
-        }
+        let [inner, outer] = key_states(&key.0);
+        Self { inner, outer }
     }
 
     /// Begins one MAC.
@@ -81,7 +72,7 @@ impl Keyed {
 pub(crate) struct Mac<'k> {
     outer: &'k Words,
     state: Words,
-    block: [u8; BLOCK],
+    block: Block,
     /// Bytes of `block` that wait to be hashed, less than all of it.
     filled: usize,
     /// Bytes that were hashed, the pad included.
@@ -90,18 +81,18 @@ pub(crate) struct Mac<'k> {
 
 impl Mac<'_> {
     pub(crate) fn finish(mut self) -> Output {
-        let len = self.hashed + self.filled;
+        let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
-        self.block[self.filled + 1..].fill(0);
-        if self.filled >= LENGTH {
-            compress(&mut self.state, &[self.block]);
-            self.block = [0; BLOCK];
+        if self.filled < LENGTH {
+            self.block[self.filled + 1..LENGTH].fill(0);
+            self.block[LENGTH..].copy_from_slice(&bits);
+            Output(finish(&self.state, &[self.block], self.outer))
+        } else {
+            self.block[self.filled + 1..].fill(0);
+            let mut last = [0; BLOCK];
+            last[LENGTH..].copy_from_slice(&bits);
+            Output(finish(&self.state, &[self.block, last], self.outer))
         }
-        self.block[LENGTH..].copy_from_slice(&bits(len));
-        compress(&mut self.state, &[self.block]);
-        let mut out = Output(*self.outer);
-        compress(&mut out.0, &[padded(&self.state, BLOCK)]);
-        out
     }
 }
 
@@ -131,15 +122,6 @@ impl Drop for Mac<'_> {
     fn drop(&mut self) {
         self.state.zeroize(); // the messages are no secret
     }
-}
-
-/// The last block of a hash that ends with these 32 bytes, behind `before` others.
-fn padded(words: &Words, before: usize) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    block[..KEY_LEN].copy_from_slice(&to_bytes(words));
-    block[KEY_LEN] = 0x80;
-    block[LENGTH..].copy_from_slice(&bits(before + KEY_LEN));
-    block
 }
 
 /// A length in bits.
