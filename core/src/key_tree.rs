@@ -43,9 +43,9 @@ impl Label {
     }
 }
 
+#[inline]
 fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac<'_>)) -> Output {
-    let mut mac = key.begin();
-    mac.put(label.bytes());
+    let mut mac = key.begin(label.bytes());
     message(&mut mac);
     mac.finish()
 }

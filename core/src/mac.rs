@@ -3,6 +3,8 @@
 //! How blocks are laid out is written here, so that a chain of MACs keeps its states in words and copies each message once. A key costs two
 //! compressions, a MAC one for each block of its message and one for the outer hash. The tests compare it with the crate `hmac`.
 
+use std::slice;
+
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::compress::{Block, INITIAL, Words, compress, finish, from_bytes, key_states, to_bytes};
@@ -56,13 +58,17 @@ impl Keyed {
         Self { inner, outer }
     }
 
-    /// Begins one MAC.
-    pub(crate) fn begin(&self) -> Mac<'_> {
+    /// Begins one MAC, of a message that begins with these few bytes.
+    #[inline]
+    pub(crate) fn begin<const N: usize>(&self, message: &[u8; N]) -> Mac<'_> {
+        const { assert!(N < BLOCK) };
+        let mut block = [0; BLOCK];
+        block[..N].copy_from_slice(message);
         Mac {
             outer: &self.outer,
             state: self.inner,
-            block: [0; BLOCK],
-            filled: 0,
+            block,
+            filled: N,
             hashed: BLOCK,
         }
     }
@@ -72,49 +78,56 @@ impl Keyed {
 pub(crate) struct Mac<'k> {
     outer: &'k Words,
     state: Words,
+    /// What waits to be hashed, and zeros.
     block: Block,
-    /// Bytes of `block` that wait to be hashed, less than all of it.
+    /// How much waits: less than a block.
     filled: usize,
     /// Bytes that were hashed, the pad included.
     hashed: usize,
 }
 
 impl Mac<'_> {
-    pub(crate) fn finish(mut self) -> Output {
+    #[inline]
+    /// Once: what is put behind it would be lost.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Output {
         let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
-        if self.filled < LENGTH {
-            self.block[self.filled + 1..LENGTH].fill(0);
-            self.block[LENGTH..].copy_from_slice(&bits);
-            Output(finish(&self.state, &[self.block], self.outer))
-        } else {
-            self.block[self.filled + 1..].fill(0);
-            let mut last = [0; BLOCK];
-            last[LENGTH..].copy_from_slice(&bits);
-            Output(finish(&self.state, &[self.block, last], self.outer))
+        if self.filled >= LENGTH {
+            compress(&mut self.state, slice::from_ref(&self.block));
+            self.block = [0; BLOCK];
         }
+        self.block[LENGTH..].copy_from_slice(&bits);
+        Output(finish(
+            &self.state,
+            slice::from_ref(&self.block),
+            self.outer,
+        ))
+    }
+
+    /// For bytes that fill the block.
+    fn put_blocks(&mut self, bytes: &[u8]) {
+        let (now, later) = bytes.split_at(BLOCK - self.filled);
+        self.block[self.filled..].copy_from_slice(now);
+        compress(&mut self.state, slice::from_ref(&self.block));
+        let (blocks, rest) = later.as_chunks();
+        compress(&mut self.state, blocks);
+        self.hashed += (1 + blocks.len()) * BLOCK;
+        self.block = [0; BLOCK];
+        self.block[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
     }
 }
 
 impl Sink for Mac<'_> {
-    fn put(&mut self, mut bytes: &[u8]) {
-        let room = BLOCK - self.filled;
-        if bytes.len() >= room {
-            let (now, later) = bytes.split_at(room);
-            if self.filled > 0 {
-                self.block[self.filled..].copy_from_slice(now);
-                compress(&mut self.state, &[self.block]);
-                self.hashed += BLOCK;
-                self.filled = 0;
-                bytes = later;
-            }
-            let (blocks, rest) = bytes.as_chunks();
-            compress(&mut self.state, blocks);
-            self.hashed += blocks.len() * BLOCK;
-            bytes = rest;
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if bytes.len() < BLOCK - self.filled {
+            self.block[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+            self.filled += bytes.len();
+        } else {
+            self.put_blocks(bytes);
         }
-        self.block[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
-        self.filled += bytes.len();
     }
 }
 
@@ -145,7 +158,7 @@ mod tests {
             pieces.push(vec![7; long]);
             let mut expected = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             let keyed = Keyed::new(&Output::of(&key));
-            let mut mac = keyed.begin();
+            let mut mac = keyed.begin(b"");
             for piece in &pieces {
                 expected.update(piece);
                 mac.put(piece);
@@ -166,7 +179,7 @@ mod tests {
             let mut expected = Hmac::<Sha256>::new_from_slice(&[9; 32]).unwrap();
             expected.update(&message);
             let expected: [u8; 32] = expected.finalize().into_bytes().into();
-            let mut mac = keyed.begin();
+            let mut mac = keyed.begin(b"");
             mac.put(&message);
             assert_eq!(mac.finish().to_bytes(), expected, "{len} bytes");
         }

@@ -41,7 +41,7 @@ pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(presentation);
     let mut first = true;
     std::iter::from_fn(move || {
-        let (part, next) = match rest?.split_once(',') {
+        let (part, next) = match split_once_at_comma(rest?) {
             Some((part, next)) => (part.trim_end_matches(BLANK), Some(next)),
             None => (rest?, None),
         };
@@ -54,6 +54,11 @@ pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
         first = false;
         Some(part)
     })
+}
+
+fn split_once_at_comma(text: &str) -> Option<(&str, &str)> {
+    let at = memchr::memchr(b',', text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The presentation in the value of an `Authorization` header: what follows `Bearer ` (in any case), or `None` where

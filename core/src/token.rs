@@ -50,11 +50,14 @@ impl<'a> UnverifiedToken<'a> {
 }
 
 /// How many, and how long each.
+#[inline]
 pub(crate) fn check_caveats(caveats: Repeated<'_>) -> Result<(), FormError> {
     if caveats.len() > MAX_CAVEATS {
         return Err(FormError::TooManyCaveats);
     }
-    if caveats.iter().any(|caveat| caveat.len() > MAX_CAVEAT) {
+    // All of them together are longer than any one.
+    if caveats.region().len() > MAX_CAVEAT && caveats.iter().any(|caveat| caveat.len() > MAX_CAVEAT)
+    {
         return Err(FormError::CaveatTooLong);
     }
     Ok(())

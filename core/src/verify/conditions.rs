@@ -28,7 +28,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         first: &SecretTag,
         given: Given<'_>,
         clock: Clock,
-        discharges: &mut Discharges<'_, 's>,
+        discharges: &mut Discharges<'s>,
     ) -> Step<Option<(Part, u8)>> {
         let mut once = None;
         let mut binding = None;

@@ -98,6 +98,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             })
     }
 
+    #[inline]
     fn verify_presented<'s>(
         &self,
         presented: &Presented<'s>,
@@ -119,7 +120,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         {
             return Err((Code::Revoked, Reason::Payload(PayloadFailure::Revoked)));
         }
-        let mut discharges = Discharges::new(&presented.discharges);
+        let mut discharges = Discharges::new(presented.discharges);
         let once = self.check_caveats_of_token(token, &first, given, clock, &mut discharges)?;
         if let Some(once) = once {
             self.use_once(token, &first, once, &payload, clock)?;
