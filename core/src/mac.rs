@@ -58,6 +58,22 @@ impl Keyed {
         Self { inner, outer }
     }
 
+    /// The MAC of a message.
+    #[inline]
+    pub(crate) fn mac<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+        if message.is_whole {
+            let block = slice::from_ref(&message.block);
+            return Output(finish(&self.inner, block, &self.outer));
+        }
+        self.mac_of_more(message)
+    }
+
+    fn mac_of_more<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+        let mut mac = self.begin(message.block.first_chunk().unwrap_or(&[0; N]));
+        mac.put(message.tail);
+        mac.finish()
+    }
+
     /// Begins one MAC, of a message that begins with these few bytes.
     #[inline]
     pub(crate) fn begin<const N: usize>(&self, message: &[u8; N]) -> Mac<'_> {
@@ -71,6 +87,35 @@ impl Keyed {
             filled: N,
             hashed: BLOCK,
         }
+    }
+}
+
+/// A message whose first bytes are few and known. Where it fits into one block, that is laid out as soon as the message is there: what is
+/// written just before it is hashed makes the processor wait.
+pub(crate) struct Message<'m, const N: usize> {
+    /// The whole message with its padding, or its first bytes.
+    block: Block,
+    is_whole: bool,
+    /// What is behind the first bytes.
+    tail: &'m [u8],
+}
+
+impl<'m, const N: usize> Message<'m, N> {
+    #[inline]
+    pub(crate) fn new(head: &[u8; N], tail: &'m [u8]) -> Self {
+        let len = N + tail.len();
+        let mut message = Self {
+            block: [0; BLOCK],
+            is_whole: len < LENGTH,
+            tail,
+        };
+        message.block[..N].copy_from_slice(head);
+        if message.is_whole {
+            message.block[N..len].copy_from_slice(tail);
+            message.block[len] = 0x80;
+            message.block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+        }
+        message
     }
 }
 
@@ -89,7 +134,6 @@ pub(crate) struct Mac<'k> {
 impl Mac<'_> {
     #[inline]
     /// Once: what is put behind it would be lost.
-    #[inline]
     pub(crate) fn finish(&mut self) -> Output {
         let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
@@ -168,6 +212,18 @@ mod tests {
             prop_assert_eq!(made.to_bytes(), expected);
             let digest: [u8; 32] = Sha256::digest(expected).into();
             prop_assert_eq!(made.sha256(), digest);
+        }
+    }
+
+    #[test]
+    fn a_message_of_two_parts_is_that_of_one() {
+        let keyed = Keyed::new(&Output::of(&[9; 32]));
+        for len in 0..200 {
+            let tail = vec![5; len];
+            let mut mac = keyed.begin(&[1, 2, 3]);
+            mac.put(&tail);
+            let whole = keyed.mac(&Message::new(&[1, 2, 3], &tail));
+            assert_eq!(whole.to_bytes(), mac.finish().to_bytes(), "{len} bytes");
         }
     }
 

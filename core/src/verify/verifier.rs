@@ -10,7 +10,7 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verified::Verified;
 use crate::caveat::Clock;
-use crate::key_tree::TokenState;
+use crate::key_tree::SignedPayload;
 use crate::limits::{DEFAULT_LEEWAY, DEFAULT_MAX_LIFETIME, ID_LEN};
 use crate::request::{Given, RequestFacts};
 
@@ -111,7 +111,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             leeway: self.policy.leeway,
         };
         let token = &presented.token;
-        let first = self.authenticate(token, TokenState::token)?;
+        let first = self.authenticate(token, SignedPayload::token(token.payload))?;
         self.check_lease(token, clock)?;
         let (payload, token_id) = self.open_payload(token, clock, known_id)?;
         if self
