@@ -16,8 +16,9 @@ use constant_time_eq::constant_time_eq_32;
 
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Output, Secret};
+use crate::mac::{Keyed, Mac, Message, Output, Secret};
 use crate::name::ServiceName;
+use crate::payload::Encoded;
 use crate::wire::Sink;
 
 /// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
@@ -43,9 +44,9 @@ impl Label {
     }
 }
 
+#[inline]
 fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac<'_>)) -> Output {
-    let mut mac = key.begin();
-    mac.put(label.bytes());
+    let mut mac = key.begin(label.bytes());
     message(&mut mac);
     mac.finish()
 }
@@ -101,23 +102,44 @@ impl ServiceKey {
 
     /// U, the key of the lease that `id` names. Its epoch, service and generation are this key's own, and not looked at.
     pub fn user_key(&self, id: &KeyId<'_>) -> TokenKey {
-        TokenKey::keyed(&self.user_output(id))
+        TokenKey::keyed(&self.state.mac(&user_message(id)))
     }
 
     /// The state of the same.
     pub fn user_state(&self, id: &KeyId<'_>) -> TokenState {
-        TokenState::of(&self.user_output(id))
+        TokenState::of(&self.state.mac(&user_message(id)))
+    }
+}
+
+#[inline]
+fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, 29> {
+    let mut head = [0; 29];
+    head[..9].copy_from_slice(Label::User.bytes());
+    head[9..13].copy_from_slice(&id.version.to_be_bytes());
+    head[13..21].copy_from_slice(&id.expires_at.to_be_bytes());
+    head[21..].copy_from_slice(&id.lease_id);
+    Message::new(&head, id.principal.as_bytes())
+}
+
+#[inline]
+fn attenuation(caveat: &[u8]) -> Message<'_, 9> {
+    Message::new(Label::Attenuate.bytes(), caveat)
+}
+
+/// What T_0 is the MAC of.
+pub(crate) struct SignedPayload<'m>(Message<'m, 9>);
+
+impl<'m> SignedPayload<'m> {
+    /// A token's encoded payload.
+    #[inline]
+    pub(crate) fn token(payload: &'m [u8]) -> Self {
+        Self(Message::new(Label::Token.bytes(), payload))
     }
 
-    fn user_output(&self, id: &KeyId<'_>) -> Output {
-        let mut head = [0; 20];
-        head[..4].copy_from_slice(&id.version.to_be_bytes());
-        head[4..12].copy_from_slice(&id.expires_at.to_be_bytes());
-        head[12..].copy_from_slice(&id.lease_id);
-        mac(&self.state, Label::User, |mac| {
-            mac.put(&head);
-            mac.put(id.principal.as_bytes());
-        })
+    /// A discharge's.
+    #[inline]
+    pub(crate) fn discharge(payload: &'m [u8]) -> Self {
+        Self(Message::new(Label::Discharge.bytes(), payload))
     }
 }
 
@@ -133,25 +155,42 @@ impl TokenState {
     /// That of K_{i+1}: this key, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self::of(&mac(&self.0, Label::Attenuate, |mac| mac.put(caveat)))
+        Self::of(&self.0.mac(&attenuation(caveat)))
     }
 
     /// T_0 of a token with this encoded payload.
     pub fn token(&self, payload: &[u8]) -> SecretTag {
-        self.token_of(|mac| mac.put(payload))
+        self.sign(&SignedPayload::token(payload))
     }
 
     /// T_0 of a discharge with this encoded payload.
     pub fn discharge(&self, payload: &[u8]) -> SecretTag {
-        self.discharge_of(|mac| mac.put(payload))
+        self.sign(&SignedPayload::discharge(payload))
     }
 
-    pub(crate) fn token_of(&self, payload: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
-        SecretTag(mac(&self.0, Label::Token, payload))
+    #[inline]
+    pub(crate) fn sign(&self, signed: &SignedPayload<'_>) -> SecretTag {
+        SecretTag(self.0.mac(&signed.0))
     }
 
-    pub(crate) fn discharge_of(&self, payload: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
-        SecretTag(mac(&self.0, Label::Discharge, payload))
+    pub(crate) fn token_of(&self, payload: &Encoded<'_>) -> SecretTag {
+        self.sign_encoded(Label::Token, payload)
+    }
+
+    pub(crate) fn discharge_of(&self, payload: &Encoded<'_>) -> SecretTag {
+        self.sign_encoded(Label::Discharge, payload)
+    }
+
+    #[inline]
+    fn sign_encoded(&self, label: Label, payload: &Encoded<'_>) -> SecretTag {
+        SecretTag(if payload.claims().is_empty() {
+            self.0.mac(&Message::new(label.bytes(), payload.front()))
+        } else {
+            mac(&self.0, label, |mac| {
+                mac.put(payload.front());
+                mac.put(payload.claims());
+            })
+        })
     }
 }
 
@@ -212,7 +251,7 @@ impl SecretTag {
     /// T_{j+1}: this token, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        self.attenuate_of(|mac| mac.put(caveat))
+        Self(Keyed::new(&self.0).mac(&attenuation(caveat)))
     }
 
     pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {

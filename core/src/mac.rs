@@ -1,17 +1,17 @@
 //! HMAC-SHA-256 (RFC 2104), keyed once and used many times.
 //!
-//! The compression function is `sha2`'s; how blocks are laid out is written here, so that a chain of MACs keeps its states in words and
-//! copies each message once. A key costs two compressions, a MAC one for each block of its message and one for the outer hash. `hmac` is what
-//! the tests compare with.
+//! How blocks are laid out is written here, so that a chain of MACs keeps its states in words and copies each message once. A key costs two
+//! compressions, a MAC one for each block of its message and one for the outer hash. The tests compare it with the crate `hmac`.
+
+use std::slice;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::compress::{BLOCK, INITIAL, Words, compress, from_bytes, to_bytes};
+use crate::compress::{Block, INITIAL, Words, compress, finish, from_bytes, key_states, to_bytes};
 use crate::limits::KEY_LEN;
 use crate::wire::Sink;
 
-const INNER_PAD: u8 = 0x36;
-const OUTER_PAD: u8 = 0x5c;
+const BLOCK: usize = size_of::<Block>();
 /// Where the last block's length begins.
 const LENGTH: usize = BLOCK - 8;
 
@@ -34,8 +34,12 @@ impl Output {
 
     /// SHA-256 of the 32 bytes.
     pub(crate) fn sha256(&self) -> [u8; KEY_LEN] {
+        let mut block = [0; BLOCK];
+        block[..KEY_LEN].copy_from_slice(&self.to_bytes());
+        block[KEY_LEN] = 0x80;
+        block[LENGTH..].copy_from_slice(&bits(KEY_LEN));
         let mut state = INITIAL;
-        compress(&mut state, &[padded(&self.0, 0)]);
+        compress(&mut state, &[block]);
         to_bytes(&state)
     }
 }
@@ -50,30 +54,68 @@ pub(crate) struct Keyed {
 impl Keyed {
     /// Two compressions.
     pub(crate) fn new(key: &Output) -> Self {
-        let state = |pad: u8| {
-            let mut block = [pad; BLOCK];
-            for (place, word) in block.as_chunks_mut().0.iter_mut().zip(key.0) {
-                *place = (word ^ u32::from_ne_bytes([pad; 4])).to_be_bytes();
-            }
-            let mut state = INITIAL;
-            compress(&mut state, &[block]);
-            state
-        };
-        Self {
-            inner: state(INNER_PAD),
-            outer: state(OUTER_PAD),
-        }
+        let [inner, outer] = key_states(&key.0);
+        Self { inner, outer }
     }
 
-    /// Begins one MAC.
-    pub(crate) fn begin(&self) -> Mac<'_> {
+    /// The MAC of a message.
+    #[inline]
+    pub(crate) fn mac<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+        if message.is_whole {
+            let block = slice::from_ref(&message.block);
+            return Output(finish(&self.inner, block, &self.outer));
+        }
+        self.mac_of_more(message)
+    }
+
+    fn mac_of_more<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+        let mut mac = self.begin(message.block.first_chunk().unwrap_or(&[0; N]));
+        mac.put(message.tail);
+        mac.finish()
+    }
+
+    /// Begins one MAC, of a message that begins with these few bytes.
+    #[inline]
+    pub(crate) fn begin<const N: usize>(&self, message: &[u8; N]) -> Mac<'_> {
+        const { assert!(N < BLOCK) };
+        let mut block = [0; BLOCK];
+        block[..N].copy_from_slice(message);
         Mac {
             outer: &self.outer,
             state: self.inner,
-            block: [0; BLOCK],
-            filled: 0,
+            block,
+            filled: N,
             hashed: BLOCK,
         }
+    }
+}
+
+/// A message whose first bytes are few and known. Where it fits into one block, that is laid out as soon as the message is there: what is
+/// written just before it is hashed makes the processor wait.
+pub(crate) struct Message<'m, const N: usize> {
+    /// The whole message with its padding, or its first bytes.
+    block: Block,
+    is_whole: bool,
+    /// What is behind the first bytes.
+    tail: &'m [u8],
+}
+
+impl<'m, const N: usize> Message<'m, N> {
+    #[inline]
+    pub(crate) fn new(head: &[u8; N], tail: &'m [u8]) -> Self {
+        let len = N + tail.len();
+        let mut message = Self {
+            block: [0; BLOCK],
+            is_whole: len < LENGTH,
+            tail,
+        };
+        message.block[..N].copy_from_slice(head);
+        if message.is_whole {
+            message.block[N..len].copy_from_slice(tail);
+            message.block[len] = 0x80;
+            message.block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+        }
+        message
     }
 }
 
@@ -81,49 +123,55 @@ impl Keyed {
 pub(crate) struct Mac<'k> {
     outer: &'k Words,
     state: Words,
-    block: [u8; BLOCK],
-    /// Bytes of `block` that wait to be hashed, less than all of it.
+    /// What waits to be hashed, and zeros.
+    block: Block,
+    /// How much waits: less than a block.
     filled: usize,
     /// Bytes that were hashed, the pad included.
     hashed: usize,
 }
 
 impl Mac<'_> {
-    pub(crate) fn finish(mut self) -> Output {
-        let len = self.hashed + self.filled;
+    #[inline]
+    /// Once: what is put behind it would be lost.
+    pub(crate) fn finish(&mut self) -> Output {
+        let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
-        self.block[self.filled + 1..].fill(0);
         if self.filled >= LENGTH {
-            compress(&mut self.state, &[self.block]);
+            compress(&mut self.state, slice::from_ref(&self.block));
             self.block = [0; BLOCK];
         }
-        self.block[LENGTH..].copy_from_slice(&bits(len));
-        compress(&mut self.state, &[self.block]);
-        let mut out = Output(*self.outer);
-        compress(&mut out.0, &[padded(&self.state, BLOCK)]);
-        out
+        self.block[LENGTH..].copy_from_slice(&bits);
+        Output(finish(
+            &self.state,
+            slice::from_ref(&self.block),
+            self.outer,
+        ))
+    }
+
+    /// For bytes that fill the block.
+    fn put_blocks(&mut self, bytes: &[u8]) {
+        let (now, later) = bytes.split_at(BLOCK - self.filled);
+        self.block[self.filled..].copy_from_slice(now);
+        compress(&mut self.state, slice::from_ref(&self.block));
+        let (blocks, rest) = later.as_chunks();
+        compress(&mut self.state, blocks);
+        self.hashed += (1 + blocks.len()) * BLOCK;
+        self.block = [0; BLOCK];
+        self.block[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
     }
 }
 
 impl Sink for Mac<'_> {
-    fn put(&mut self, mut bytes: &[u8]) {
-        let room = BLOCK - self.filled;
-        if bytes.len() >= room {
-            let (now, later) = bytes.split_at(room);
-            if self.filled > 0 {
-                self.block[self.filled..].copy_from_slice(now);
-                compress(&mut self.state, &[self.block]);
-                self.hashed += BLOCK;
-                self.filled = 0;
-                bytes = later;
-            }
-            let (blocks, rest) = bytes.as_chunks();
-            compress(&mut self.state, blocks);
-            self.hashed += blocks.len() * BLOCK;
-            bytes = rest;
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if bytes.len() < BLOCK - self.filled {
+            self.block[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+            self.filled += bytes.len();
+        } else {
+            self.put_blocks(bytes);
         }
-        self.block[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
-        self.filled += bytes.len();
     }
 }
 
@@ -131,15 +179,6 @@ impl Drop for Mac<'_> {
     fn drop(&mut self) {
         self.state.zeroize(); // the messages are no secret
     }
-}
-
-/// The last block of a hash that ends with these 32 bytes, behind `before` others.
-fn padded(words: &Words, before: usize) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    block[..KEY_LEN].copy_from_slice(&to_bytes(words));
-    block[KEY_LEN] = 0x80;
-    block[LENGTH..].copy_from_slice(&bits(before + KEY_LEN));
-    block
 }
 
 /// A length in bits.
@@ -163,7 +202,7 @@ mod tests {
             pieces.push(vec![7; long]);
             let mut expected = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             let keyed = Keyed::new(&Output::of(&key));
-            let mut mac = keyed.begin();
+            let mut mac = keyed.begin(b"");
             for piece in &pieces {
                 expected.update(piece);
                 mac.put(piece);
@@ -177,6 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_two_parts_is_that_of_one() {
+        let keyed = Keyed::new(&Output::of(&[9; 32]));
+        for len in 0..200 {
+            let tail = vec![5; len];
+            let mut mac = keyed.begin(&[1, 2, 3]);
+            mac.put(&tail);
+            let whole = keyed.mac(&Message::new(&[1, 2, 3], &tail));
+            assert_eq!(whole.to_bytes(), mac.finish().to_bytes(), "{len} bytes");
+        }
+    }
+
+    #[test]
     fn every_length_around_a_block_is_padded_right() {
         let keyed = Keyed::new(&Output::of(&[9; 32]));
         for len in 0..200 {
@@ -184,7 +235,7 @@ mod tests {
             let mut expected = Hmac::<Sha256>::new_from_slice(&[9; 32]).unwrap();
             expected.update(&message);
             let expected: [u8; 32] = expected.finalize().into_bytes().into();
-            let mut mac = keyed.begin();
+            let mut mac = keyed.begin(b"");
             mac.put(&message);
             assert_eq!(mac.finish().to_bytes(), expected, "{len} bytes");
         }

@@ -7,17 +7,17 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::Clock;
-use crate::key_tree::{SecretTag, TokenState};
+use crate::key_tree::{SecretTag, SignedPayload};
 use crate::limits::ID_LEN;
 use crate::payload::{Payload, claims_type_is_valid};
 use crate::token::UnverifiedToken;
 
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
-    /// Steps 2 to 4. Gives T_0. `sign` is the row of the key chain for this kind of message.
+    /// Steps 2 to 4. Gives T_0. `signed` is the token's payload, or the discharge's.
     pub(super) fn authenticate(
         &self,
         token: &UnverifiedToken<'_>,
-        sign: fn(&TokenState, &[u8]) -> SecretTag,
+        signed: SignedPayload<'_>,
     ) -> Step<SecretTag> {
         if token.key_id.service != self.service {
             return Err((Code::WrongService, Reason::Audience));
@@ -32,7 +32,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         for caveat in token.key_caveats.iter() {
             key = key.attenuate(caveat);
         }
-        let first = sign(&key, token.payload);
+        let first = key.sign(&signed);
         let last = token
             .caveats
             .iter()

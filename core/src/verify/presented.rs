@@ -37,31 +37,33 @@ impl fmt::Debug for Scratch {
 /// A presentation whose form is right.
 pub(super) struct Presented<'s> {
     pub(super) token: UnverifiedToken<'s>,
-    pub(super) discharges: [Option<UnverifiedToken<'s>>; MAX_DISCHARGES],
+    /// The bytes of each discharge, empty behind the last one. Few presentations have any, so they are read again when a caveat asks for one.
+    pub(super) discharges: [&'s [u8]; MAX_DISCHARGES],
 }
 
 impl<'s> Presented<'s> {
+    #[inline]
     pub(super) fn read(
         presentation: &str,
         scratch: &'s mut Scratch,
     ) -> Result<Self, (Part, FormError)> {
         let mut parts = parts(presentation);
-        let mut rest = scratch.buffer();
-        let mut next = |prefix, text| {
-            let (message, behind) = decode(prefix, text, std::mem::take(&mut rest))?;
-            rest = behind;
-            UnverifiedToken::decode(message)
+        let text = parts.next().unwrap_or_default();
+        let token = |error| (Part::Token, error);
+        let (message, mut rest) = decode(TOKEN, text, scratch.buffer()).map_err(token)?;
+        let mut presented = Self {
+            token: UnverifiedToken::decode(message).map_err(token)?,
+            discharges: [&[]; MAX_DISCHARGES],
         };
-        let token =
-            next(TOKEN, parts.next().unwrap_or_default()).map_err(|error| (Part::Token, error))?;
-        let mut discharges = [const { None }; MAX_DISCHARGES];
-        for (index, slot) in (0..).zip(&mut discharges) {
+        for (index, slot) in (0..).zip(&mut presented.discharges) {
             let Some(text) = parts.next() else { break };
-            *slot = Some(next(DISCHARGE, text).map_err(|error| (Part::Discharge(index), error))?);
+            let discharge = |error| (Part::Discharge(index), error);
+            (*slot, rest) = decode(DISCHARGE, text, rest).map_err(discharge)?;
+            UnverifiedToken::decode(slot).map_err(discharge)?;
         }
         if parts.next().is_some() {
             return Err((Part::Presentation, FormError::TooManyDischarges));
         }
-        Ok(Self { token, discharges })
+        Ok(presented)
     }
 }

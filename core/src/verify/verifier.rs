@@ -10,7 +10,7 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verified::Verified;
 use crate::caveat::Clock;
-use crate::key_tree::TokenState;
+use crate::key_tree::SignedPayload;
 use crate::limits::{DEFAULT_LEEWAY, DEFAULT_MAX_LIFETIME, ID_LEN};
 use crate::request::{Given, RequestFacts};
 
@@ -98,6 +98,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             })
     }
 
+    #[inline]
     fn verify_presented<'s>(
         &self,
         presented: &Presented<'s>,
@@ -110,7 +111,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             leeway: self.policy.leeway,
         };
         let token = &presented.token;
-        let first = self.authenticate(token, TokenState::token)?;
+        let first = self.authenticate(token, SignedPayload::token(token.payload))?;
         self.check_lease(token, clock)?;
         let (payload, token_id) = self.open_payload(token, clock, known_id)?;
         if self
@@ -119,7 +120,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         {
             return Err((Code::Revoked, Reason::Payload(PayloadFailure::Revoked)));
         }
-        let mut discharges = Discharges::new(&presented.discharges);
+        let mut discharges = Discharges::new(presented.discharges);
         let once = self.check_caveats_of_token(token, &first, given, clock, &mut discharges)?;
         if let Some(once) = once {
             self.use_once(token, &first, once, &payload, clock)?;
