@@ -26,6 +26,8 @@ pub(super) struct Fleet {
     pub(super) told: Quantity,
     /// How old the time of an agent's last contact in the store gets.
     pub(super) contact: Quantity,
+    /// How often an idle agent shows that it is there, as the setting is unless changed; and as it was when this was measured.
+    pub(super) beat: Quantity,
     pub(super) cores: Quantity,
     pub(super) memory: Quantity,
     /// What part of an authority's machine is used: the rest is for a storm.
@@ -51,6 +53,7 @@ impl Fleet {
             record: Quantity::new(256.0 / f64::from(1 << 30), "GiB per fetch"),
             told: Quantity::new(1.0, "days that a revoked id is told"),
             contact: Quantity::new(600.0, "s between contacts that are stored"),
+            beat: Quantity::new(30.0, "s between beats"),
             cores: Quantity::new(8.0, "cores of an authority"),
             memory: Quantity::new(16.0, "GiB of an authority"),
             used: Quantity::new(0.5, "of a machine in use"),
@@ -59,7 +62,7 @@ impl Fleet {
     }
 
     /// What is not measured.
-    pub(super) fn all(&self) -> [&Quantity; 18] {
+    pub(super) fn all(&self) -> [&Quantity; 19] {
         [
             &self.agents,
             &self.services,
@@ -75,6 +78,7 @@ impl Fleet {
             &self.record,
             &self.told,
             &self.contact,
+            &self.beat,
             &self.cores,
             &self.memory,
             &self.used,

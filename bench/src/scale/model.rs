@@ -130,9 +130,11 @@ impl Model {
             &(&fleet.agents * &one("message each")),
             "messages",
         );
+        // A message and its acknowledgement, which is not stored, against a beat and its answer.
+        let message = &(&fleet.agents * &fleet.beat) * &cost.idle.quantity;
         let work = revocation.line(
-            "one, were it as dear as a key",
-            &(&fleet.agents * key),
+            "one, if a message is as dear as a beat",
+            &message,
             "s of cores per revocation",
         );
         let ids = revocation.line("on a day", &(&active * &fleet.revoked), "ids a day");
@@ -149,7 +151,7 @@ impl Model {
             &(&fleet.agents / &fleet.services),
             "agents of a service",
         );
-        let narrow = &(&rate * &per_service) * key;
+        let narrow = &(&(&rate * &per_service) * &fleet.beat) * &cost.idle.quantity;
         revocation.line("all, to one service's agents alone", &narrow, "cores");
 
         let mut loss = Section(Vec::new());
