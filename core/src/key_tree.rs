@@ -14,12 +14,13 @@
 
 use constant_time_eq::constant_time_eq_32;
 
+use crate::compress::{Block, Words};
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Message, Output, Secret};
+use crate::mac::{Keyed, Mac, Message, Output, Secret, block_of, blocks};
 use crate::name::ServiceName;
 use crate::payload::Encoded;
-use crate::wire::Sink;
+use crate::wire::{Short, Sink};
 
 /// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
 /// `cat1.sea` (encrypted tokens), `cat1.sig` (HTTP message signatures).
@@ -83,6 +84,10 @@ pub struct ServiceKey {
 }
 
 impl ServiceKey {
+    pub(crate) fn keyed_state(&self) -> &Keyed {
+        &self.state
+    }
+
     /// Takes a copy of the 32 bytes; wiping the original is the caller's.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
         Self::keyed(&Output::of(bytes))
@@ -111,14 +116,63 @@ impl ServiceKey {
     }
 }
 
+/// A message of the chain in two parts, for those who hash several at a time.
+pub(crate) struct Row<'m> {
+    head: Short<USER_HEAD>,
+    tail: &'m [u8],
+}
+
+impl<'m> Row<'m> {
+    pub(crate) fn user(id: &KeyId<'m>) -> Self {
+        let mut head = Short::new();
+        head.put(&user_head(id));
+        Self {
+            head,
+            tail: id.principal.as_bytes(),
+        }
+    }
+
+    pub(crate) fn attenuation(caveat: &'m [u8]) -> Self {
+        Self::labelled(Label::Attenuate, caveat)
+    }
+
+    pub(crate) fn token(payload: &'m [u8]) -> Self {
+        Self::labelled(Label::Token, payload)
+    }
+
+    /// How many blocks it fills.
+    pub(crate) fn blocks(&self) -> usize {
+        blocks(self.head.as_slice().len() + self.tail.len())
+    }
+
+    /// One of them.
+    #[inline]
+    pub(crate) fn block(&self, number: usize) -> Block {
+        block_of(self.head.as_slice(), self.tail, number)
+    }
+
+    fn labelled(label: Label, tail: &'m [u8]) -> Self {
+        let mut head = Short::new();
+        head.put(label.bytes());
+        Self { head, tail }
+    }
+}
+
+const USER_HEAD: usize = 29;
+
 #[inline]
-fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, 29> {
-    let mut head = [0; 29];
+fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, USER_HEAD> {
+    Message::new(&user_head(id), id.principal.as_bytes())
+}
+
+#[inline]
+fn user_head(id: &KeyId<'_>) -> [u8; USER_HEAD] {
+    let mut head = [0; USER_HEAD];
     head[..9].copy_from_slice(Label::User.bytes());
     head[9..13].copy_from_slice(&id.version.to_be_bytes());
     head[13..21].copy_from_slice(&id.expires_at.to_be_bytes());
     head[21..].copy_from_slice(&id.lease_id);
-    Message::new(&head, id.principal.as_bytes())
+    head
 }
 
 #[inline]
@@ -148,6 +202,10 @@ impl<'m> SignedPayload<'m> {
 pub struct TokenState(Keyed);
 
 impl TokenState {
+    pub(crate) fn keyed_state(&self) -> &Keyed {
+        &self.0
+    }
+
     fn of(key: &Output) -> Self {
         Self(Keyed::new(key))
     }
@@ -248,6 +306,11 @@ impl TokenKey {
 pub struct SecretTag(Output);
 
 impl SecretTag {
+    /// What a chain came to that was hashed elsewhere.
+    pub(crate) fn of(words: &Words) -> Self {
+        Self(Output::of_words(words))
+    }
+
     /// T_{j+1}: this token, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
@@ -269,8 +332,8 @@ impl SecretTag {
     }
 
     /// Whether a token's tag is this one; in constant time.
-    pub fn matches(&self, tag: &PublicTag) -> bool {
-        constant_time_eq_32(&self.0.to_bytes(), &tag.0)
+    pub fn matches(&self, tag: &[u8; KEY_LEN]) -> bool {
+        constant_time_eq_32(&self.0.to_bytes(), tag)
     }
 }
 

@@ -24,6 +24,10 @@ pub(crate) struct Secret(pub(crate) [u8; KEY_LEN]);
 pub(crate) struct Output(Words);
 
 impl Output {
+    pub(crate) fn of_words(words: &Words) -> Self {
+        Self(*words)
+    }
+
     pub(crate) fn of(bytes: &[u8; KEY_LEN]) -> Self {
         Self(from_bytes(bytes))
     }
@@ -52,6 +56,11 @@ pub(crate) struct Keyed {
 }
 
 impl Keyed {
+    /// The states of the inner and of the outer pad.
+    pub(crate) fn states(&self) -> [Words; 2] {
+        [self.inner, self.outer]
+    }
+
     /// Two compressions.
     pub(crate) fn new(key: &Output) -> Self {
         let [inner, outer] = key_states(&key.0);
@@ -117,6 +126,34 @@ impl<'m, const N: usize> Message<'m, N> {
         }
         message
     }
+}
+
+/// How many blocks a message of so many bytes fills.
+pub(crate) const fn blocks(len: usize) -> usize {
+    (len + 9).div_ceil(BLOCK) // with a bit behind it and its length
+}
+
+/// One block of a message of two parts, which is hashed behind a pad. The head is shorter than a block.
+pub(crate) fn block_of(head: &[u8], tail: &[u8], number: usize) -> Block {
+    let len = head.len() + tail.len();
+    let mut block = [0; BLOCK];
+    let (from, mut filled) = if number == 0 {
+        block[..head.len()].copy_from_slice(head);
+        (0, head.len())
+    } else {
+        (number * BLOCK - head.len(), 0)
+    };
+    let rest = tail.get(from..).unwrap_or_default();
+    let rest = &rest[..rest.len().min(BLOCK - filled)];
+    block[filled..filled + rest.len()].copy_from_slice(rest);
+    filled += rest.len();
+    if filled < BLOCK && number * BLOCK + filled == len {
+        block[filled] = 0x80;
+    }
+    if number + 1 == blocks(len) {
+        block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+    }
+    block
 }
 
 /// A MAC in the making.

@@ -71,7 +71,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         if discharge.key_caveats.len() > 0 {
             return Err((Code::BadTag, Reason::Tag)); // so that no narrowed key of a third party speaks for it
         }
-        self.authenticate(discharge, SignedPayload::discharge(discharge.payload))?;
+        self.authenticate(discharge, &SignedPayload::discharge(discharge.payload))?;
         self.check_lease(discharge, clock)?;
         let payload =
             DischargePayload::decode(discharge.payload).map_err(|error| malformed(error.into()))?;

@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Reader, Repeated};
+pub(crate) use read::{Elements, Reader, Repeated};
 pub(crate) use write::{
     Count, Short, Sink, element_len, put_bytes, put_element, put_header, put_uint,
 };
