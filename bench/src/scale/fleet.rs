@@ -2,6 +2,9 @@
 
 use super::quantity::Quantity;
 
+/// For how many services one fetch is.
+pub(super) const USED_SERVICES: usize = 5;
+
 /// Its size, and assumptions, none of which is measured.
 pub(super) struct Fleet {
     pub(super) agents: Quantity,
@@ -18,10 +21,10 @@ pub(super) struct Fleet {
     /// How many times as much there is in the busiest hour.
     pub(super) peak: Quantity,
     pub(super) day: Quantity,
+    /// For how many services one fetch is.
+    pub(super) used_services: Quantity,
     /// How long a fetch stays in the store: its lease, and a day.
     pub(super) kept: Quantity,
-    /// What a fetch takes there.
-    pub(super) record: Quantity,
     /// How long a revoked id is told: as long as the greatest lease.
     pub(super) told: Quantity,
     /// How old the time of an agent's last contact in the store gets.
@@ -37,6 +40,7 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
+    #[allow(clippy::cast_precision_loss)] // a few services
     pub(super) fn new() -> Self {
         Self {
             agents: Quantity::new(1e6, "agents"),
@@ -49,8 +53,8 @@ impl Fleet {
             revoked: Quantity::new(1e-3, "revoked ids for an active user a day"),
             peak: Quantity::new(3.0, "times the mean in the busiest hour"),
             day: Quantity::new(86_400.0, "s a day"),
+            used_services: Quantity::new(USED_SERVICES as f64, "services in a fetch"),
             kept: Quantity::new(2.0, "days that a fetch is kept"),
-            record: Quantity::new(256.0 / f64::from(1 << 30), "GiB per fetch"),
             told: Quantity::new(1.0, "days that a revoked id is told"),
             contact: Quantity::new(600.0, "s between contacts that are stored"),
             beat: Quantity::new(30.0, "s between beats"),
@@ -74,8 +78,8 @@ impl Fleet {
             &self.revoked,
             &self.peak,
             &self.day,
+            &self.used_services,
             &self.kept,
-            &self.record,
             &self.told,
             &self.contact,
             &self.beat,

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 use cattery_report::figures;
 
-use super::quantity::Quantity;
+use super::{quantity::Quantity, records};
 
 /// A cost, and where it is from.
 pub(super) struct Cost {
@@ -32,6 +32,10 @@ pub(super) struct Measured {
     pub(super) revoked: Cost,
     /// For a token that is verified.
     pub(super) verify: Cost,
+    /// GiB of the store for a user.
+    pub(super) user: Cost,
+    /// GiB of the store for a call that fetched keys.
+    pub(super) fetch: Cost,
 }
 
 /// As many agents as the figures are for.
@@ -40,7 +44,8 @@ const AGENTS: f64 = 10_000.0;
 const ON_ETCD: usize = 4;
 
 impl Measured {
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    /// A call fetches keys for so many services.
+    pub(super) fn read(folder: &Path, services: usize) -> Result<Self> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         let readme = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let from = From { folder, readme };
@@ -69,10 +74,12 @@ impl Measured {
             verify: from
                 .read("core", "verify from text", ("plain", 0, 1))?
                 .times(1e-9, "s per token"),
+            user: written(records::of_user(), "GiB per user"),
+            fetch: written(records::of_fetch(services), "GiB per fetch"),
         })
     }
 
-    pub(super) fn all(&self) -> [&Cost; 8] {
+    pub(super) fn all(&self) -> [&Cost; 10] {
         [
             &self.idle,
             &self.memory,
@@ -82,7 +89,18 @@ impl Measured {
             &self.writes,
             &self.revoked,
             &self.verify,
+            &self.user,
+            &self.fetch,
         ]
+    }
+}
+
+/// What records take, in GiB.
+#[allow(clippy::cast_precision_loss)] // bytes of a few records
+fn written(bytes: usize, unit: &str) -> Cost {
+    Cost {
+        quantity: Quantity::new(bytes as f64 / f64::from(1 << 30), unit),
+        source: format!("{bytes} bytes of the records that an authority writes"),
     }
 }
 
@@ -163,7 +181,7 @@ mod tests {
     #[test]
     fn every_cost_is_there() {
         let nowhere = Path::new("/nonexistent");
-        let measured = Measured::read(nowhere).unwrap();
+        let measured = Measured::read(nowhere, 5).unwrap();
         for cost in measured.all() {
             assert!(cost.quantity.value > 0.0, "{}", cost.source);
         }

@@ -4,6 +4,7 @@ mod fleet;
 mod measured;
 mod model;
 mod quantity;
+mod records;
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result};
 use cattery_report::Page;
 
 use self::{
-    fleet::Fleet,
+    fleet::{Fleet, USED_SERVICES},
     measured::Measured,
     model::{Limit, Model},
     quantity::number,
@@ -19,11 +20,13 @@ use self::{
 
 const ABOUT: &str = "Nothing of this was run. It is arithmetic, from what one of everything costs where it was measured, and from assumptions about a fleet; each line \
     is here with what goes into it. There is one cluster: an etcd in one region, authorities in every region, and agents that may turn to any of them. Costs are taken to grow with \
-    the number of agents and users, as they do from a thousand agents to ten thousand.";
+    the number of agents and users, as they do from a thousand agents to ten thousand. \
+    What etcd does is that of one member that shares two cores with everything else, and it is held to have no more room and to be no faster with three.";
 
 /// `folder` is where other groups' figures are.
 pub(crate) fn measure(folder: &Path) -> Result<Page> {
-    let (fleet, measured) = (Fleet::new(), Measured::read(folder)?);
+    let fleet = Fleet::new();
+    let measured = Measured::read(folder, USED_SERVICES)?;
     let model = Model::new(&fleet, &measured);
     let mut page = Page::new("Scale on paper", ABOUT);
     summary(&mut page, &model.limits)?;
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_breaks_first_comes_first_and_every_line_shows_its_inputs() {
-        let measured = Measured::read(Path::new("/nonexistent")).unwrap();
+        let measured = Measured::read(Path::new("/nonexistent"), USED_SERVICES).unwrap();
         let model = Model::new(&Fleet::new(), &measured);
         assert!(
             model

@@ -1,6 +1,10 @@
 //! What the fleet asks for, and what there is.
 
-use super::{fleet::Fleet, measured::Measured, quantity::Quantity};
+use super::{
+    fleet::Fleet,
+    measured::Measured,
+    quantity::{Quantity, rough},
+};
 
 /// One line of arithmetic.
 pub(super) struct Line {
@@ -108,7 +112,9 @@ impl Model {
             &(&contacts + &peak),
             "writes per s asked for",
         );
-        let stored = &(&a_day * &fleet.kept) * &fleet.record;
+        let known = &fleet.users * &cost.user.quantity;
+        let known = etcd.line("space for users", &known, "GiB of users");
+        let stored = &(&a_day * &fleet.kept) * &cost.fetch.quantity;
         let stored = etcd.line("space for what was fetched", &stored, "GiB of fetches");
 
         let mut rotation = Section(Vec::new());
@@ -178,9 +184,8 @@ impl Model {
         verifying.line("of one agent", &(&tokens / &fleet.agents), "tokens per s");
         verifying.line("all agents", &(&tokens * &cost.verify.quantity), "cores");
 
-        let holds = |who: &Quantity, name: &str, load: f64| {
-            format!("{} {name}", super::quantity::number(who.value / load))
-        };
+        let holds =
+            |who: &Quantity, name: &str, load: f64| format!("{} {name}", rough(who.value / load));
         let limit =
             |what, asked: &Quantity, there: f64, unit, who: (&Quantity, &str), next| Limit {
                 what,
@@ -194,6 +199,15 @@ impl Model {
         let by_agents = (&fleet.agents, "agents");
         let mut limits = vec![
             limit(
+                "users in etcd",
+                &known,
+                fleet.space.value,
+                "GiB",
+                by_users,
+                "A cluster for each part of the users, by their names, as nothing but a grant joins two of them; or users in a store that is no mirror of agents' news, and \
+                 need not be etcd",
+            ),
+            limit(
                 "what was fetched, in etcd",
                 &stored,
                 fleet.space.value,
@@ -203,12 +217,12 @@ impl Model {
                  and nothing is stored for each fetch",
             ),
             limit(
-                "writes of etcd",
-                &writes,
-                cost.writes.quantity.value,
+                "writes of etcd, beside agents' contacts",
+                &peak,
+                cost.writes.quantity.value - contacts.value,
                 "per s",
                 by_users,
-                "The same. Until then a cluster for each part of the users, by their names, as nothing joins two users",
+                "The same as for what was fetched",
             ),
             limit(
                 "telling revocations",
@@ -224,7 +238,7 @@ impl Model {
                 f64::from(256 << 20),
                 "bytes",
                 by_users,
-                "The same: an agent keeps its own service's",
+                "An agent keeps its own service's alone",
             ),
             limit(
                 "a rotation within an hour",

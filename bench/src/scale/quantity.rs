@@ -81,7 +81,8 @@ impl Add for &Quantity {
 pub(super) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
-        small if small < 0.01 => return format!("{value:.1e}"),
+        small if small < 1e-3 => return format!("{value:.2e}"),
+        small if small < 0.01 => 5,
         small if small < 1.0 => 3,
         small if small < 10.0 => 2,
         small if small < 100.0 => 1,
@@ -104,6 +105,13 @@ pub(super) fn number(value: f64) -> String {
     out
 }
 
+/// The same, and no more digits than three that say something.
+pub(super) fn rough(value: f64) -> String {
+    let digits = value.abs().max(1.0).log10().floor() - 2.0;
+    let unit = 10_f64.powf(digits.max(0.0));
+    number((value / unit).round() * unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,10 +131,18 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let said = [0.0, 1.07e-3, 0.5, 12.34, 4_440.0, 1e9].map(number);
+        let said = [0.0, 8.167e-6, 1.07e-3, 0.5, 12.34, 4_440.0, 1e9].map(number);
         assert_eq!(
             said,
-            ["0", "1.1e-3", "0.5", "12.3", "4,440", "1,000,000,000"]
+            [
+                "0",
+                "8.17e-6",
+                "0.00107",
+                "0.5",
+                "12.3",
+                "4,440",
+                "1,000,000,000"
+            ]
         );
     }
 }
