@@ -72,7 +72,7 @@ impl Measured {
                 .read("revoked", "bytes each", ("10,000,000", 0, 2))?
                 .times(1.0, "bytes per id"),
             verify: from
-                .read("core", "verify from text", ("plain", 0, 1))?
+                .read("core", "verify, from its text", ("plain", 0, 1))?
                 .times(1e-9, "s per token"),
             user: written(records::of_user(), "GiB per user"),
             fetch: written(records::of_fetch(services), "GiB per fetch"),
