@@ -48,7 +48,7 @@ impl Measured {
     pub(super) fn read(folder: &Path, services: usize) -> Result<Self> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         let readme = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let from = From { folder, readme };
+        let from = Sources { folder, readme };
         let of_agents = |row| from.read("agents", row, (row, 0, ON_ETCD));
         Ok(Self {
             idle: of_agents("idle: authority's processors, s per minute")?
@@ -126,12 +126,12 @@ impl Raw {
     }
 }
 
-struct From<'a> {
+struct Sources<'a> {
     folder: &'a Path,
     readme: String,
 }
 
-impl From<'_> {
+impl Sources<'_> {
     /// The group's figure, or the README's row that begins like that, and the cell in it.
     fn read(&self, group: &str, name: &str, cell: (&str, usize, usize)) -> Result<Raw> {
         let (row, which, column) = cell;
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_group_s_own_figure_comes_before_the_table() {
         let folder = std::env::temp_dir().join(format!("cat-scale-{}", std::process::id()));
-        let from = From {
+        let from = Sources {
             folder: &folder,
             readme: "| what | ns |\n| verify | 1,234 |\n\n| verify | 5 |\n".to_owned(),
         };

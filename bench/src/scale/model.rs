@@ -107,7 +107,7 @@ impl Model {
             &(&fleet.agents / &fleet.contact),
             "contacts per s",
         );
-        let writes = etcd.line(
+        etcd.line(
             "writes, at most",
             &(&contacts + &peak),
             "writes per s asked for",
