@@ -4,6 +4,8 @@
 mod constant_time;
 mod core;
 mod group;
+mod peers;
+mod scale;
 
 use std::{
     io::{self, Write as _},
@@ -48,8 +50,7 @@ fn run(args: &Args) -> Result<()> {
     for group in groups {
         let name = group.name();
         say(&format!("{name}: measuring"));
-        let page = group.measure(args.smoke).context(name.clone())?;
-        page.write(&name, &format!("bench/run {name}"), &args.out)?;
+        group.write(args.smoke, &args.out).context(name.clone())?;
         say(&format!(
             "{}",
             args.out.join(format!("{name}.md")).display()
