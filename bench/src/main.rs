@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod core;
+mod envoy;
 mod group;
+mod role;
+mod tokens;
 
 use std::{
     io::{self, Write as _},
@@ -14,10 +17,14 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum as _};
 
 use group::Group;
+use role::Role;
 
 /// Measures, and writes a page for each group.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// The groups to measure; all of them if there is none
     #[arg(value_enum)]
     groups: Vec<Group>,
@@ -40,6 +47,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(role) = &args.role {
+        return role.play();
+    }
     let groups = match &args.groups[..] {
         [] => Group::value_variants(),
         groups => groups,
