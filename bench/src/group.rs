@@ -4,7 +4,7 @@ use anyhow::Result;
 use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::{core, envoy};
+use crate::{cache, core, envoy};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -13,6 +13,8 @@ pub(crate) enum Group {
     Core,
     /// Requests through Envoy, with the agent and without
     Envoy,
+    /// Keeping users' keys against deriving them again
+    Cache,
 }
 
 impl Group {
@@ -27,6 +29,7 @@ impl Group {
         match self {
             Self::Core => core::measure(smoke),
             Self::Envoy => envoy::measure(smoke),
+            Self::Cache => cache::measure(smoke),
         }
     }
 }

@@ -9,5 +9,5 @@ pub mod rounds;
 
 pub use machine::machine;
 pub use page::Page;
-pub use plot::{Bar, Bars};
+pub use plot::{Bar, Bars, number};
 pub use rounds::{Measured, Work, interleave};
