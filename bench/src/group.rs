@@ -4,7 +4,7 @@ use anyhow::Result;
 use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::{cache, core, envoy};
+use crate::{cache, core, envoy, in_process};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -15,6 +15,8 @@ pub(crate) enum Group {
     Envoy,
     /// Keeping users' keys against deriving them again
     Cache,
+    /// Verifying in the application's own process, over the core
+    InProcess,
 }
 
 impl Group {
@@ -30,6 +32,7 @@ impl Group {
             Self::Core => core::measure(smoke),
             Self::Envoy => envoy::measure(smoke),
             Self::Cache => cache::measure(smoke),
+            Self::InProcess => in_process::measure(smoke),
         }
     }
 }

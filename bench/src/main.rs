@@ -5,6 +5,7 @@ mod cache;
 mod core;
 mod envoy;
 mod group;
+mod in_process;
 mod role;
 mod tokens;
 
