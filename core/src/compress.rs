@@ -1,5 +1,6 @@
 //! SHA-256's compressions, which everything in here costs so many of; counted in tests.
 
+use cattery_lanes::Kernel;
 pub(crate) use cattery_lanes::{Block, INITIAL, Words};
 
 #[inline]
@@ -21,6 +22,35 @@ pub(crate) fn finish(inner: &Words, last: &[Block], outer: &Words) -> Words {
     #[cfg(test)]
     count::add(last.len() + 1);
     cattery_lanes::finish(inner, last, outer)
+}
+
+/// Several at a time; each lane counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Many(Kernel);
+
+impl Many {
+    /// What is fastest for so many.
+    pub(crate) fn of(lanes: usize) -> Self {
+        Self(cattery_lanes::fastest(lanes))
+    }
+
+    pub(crate) fn compress(self, states: &mut [Words], blocks: &[Block]) {
+        #[cfg(test)]
+        count::add(states.len());
+        self.0.compress_each(states, blocks);
+    }
+
+    pub(crate) fn key_states(self, keys: &[Words], states: &mut [[Words; 2]]) {
+        #[cfg(test)]
+        count::add(2 * keys.len());
+        self.0.key_states_each(keys, states);
+    }
+
+    pub(crate) fn outer(self, inner: &mut [Words], outer: &[Words]) {
+        #[cfg(test)]
+        count::add(inner.len());
+        self.0.outer_each(inner, outer);
+    }
 }
 
 #[inline]

@@ -14,11 +14,13 @@
 
 use constant_time_eq::constant_time_eq_32;
 
+use crate::compress::Words;
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Output, Secret};
+use crate::mac::{Keyed, Mac, Message, Output, Secret};
 use crate::name::ServiceName;
-use crate::wire::Sink;
+use crate::payload::Encoded;
+use crate::wire::{Short, Sink};
 
 /// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
 /// `cat1.sea` (encrypted tokens), `cat1.sig` (HTTP message signatures).
@@ -82,6 +84,10 @@ pub struct ServiceKey {
 }
 
 impl ServiceKey {
+    pub(crate) fn keyed_state(&self) -> &Keyed {
+        &self.state
+    }
+
     /// Takes a copy of the 32 bytes; wiping the original is the caller's.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
         Self::keyed(&Output::of(bytes))
@@ -101,23 +107,82 @@ impl ServiceKey {
 
     /// U, the key of the lease that `id` names. Its epoch, service and generation are this key's own, and not looked at.
     pub fn user_key(&self, id: &KeyId<'_>) -> TokenKey {
-        TokenKey::keyed(&self.user_output(id))
+        TokenKey::keyed(&self.state.mac(&user_message(id)))
     }
 
     /// The state of the same.
     pub fn user_state(&self, id: &KeyId<'_>) -> TokenState {
-        TokenState::of(&self.user_output(id))
+        TokenState::of(&self.state.mac(&user_message(id)))
+    }
+}
+
+/// A message of the chain in two parts, for those who hash several at a time.
+pub(crate) struct Row<'m> {
+    pub(crate) head: Short<USER_HEAD>,
+    pub(crate) tail: &'m [u8],
+}
+
+impl<'m> Row<'m> {
+    pub(crate) fn user(id: &KeyId<'m>) -> Self {
+        let mut head = Short::new();
+        head.put(&user_head(id));
+        Self {
+            head,
+            tail: id.principal.as_bytes(),
+        }
     }
 
-    fn user_output(&self, id: &KeyId<'_>) -> Output {
-        let mut head = [0; 20];
-        head[..4].copy_from_slice(&id.version.to_be_bytes());
-        head[4..12].copy_from_slice(&id.expires_at.to_be_bytes());
-        head[12..].copy_from_slice(&id.lease_id);
-        mac(&self.state, Label::User, |mac| {
-            mac.put(&head);
-            mac.put(id.principal.as_bytes());
-        })
+    pub(crate) fn attenuation(caveat: &'m [u8]) -> Self {
+        Self::labelled(Label::Attenuate, caveat)
+    }
+
+    pub(crate) fn token(payload: &'m [u8]) -> Self {
+        Self::labelled(Label::Token, payload)
+    }
+
+    fn labelled(label: Label, tail: &'m [u8]) -> Self {
+        let mut head = Short::new();
+        head.put(label.bytes());
+        Self { head, tail }
+    }
+}
+
+const USER_HEAD: usize = 29;
+
+#[inline]
+fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, USER_HEAD> {
+    Message::new(&user_head(id), id.principal.as_bytes())
+}
+
+#[inline]
+fn user_head(id: &KeyId<'_>) -> [u8; USER_HEAD] {
+    let mut head = [0; USER_HEAD];
+    head[..9].copy_from_slice(Label::User.bytes());
+    head[9..13].copy_from_slice(&id.version.to_be_bytes());
+    head[13..21].copy_from_slice(&id.expires_at.to_be_bytes());
+    head[21..].copy_from_slice(&id.lease_id);
+    head
+}
+
+#[inline]
+fn attenuation(caveat: &[u8]) -> Message<'_, 9> {
+    Message::new(Label::Attenuate.bytes(), caveat)
+}
+
+/// What T_0 is the MAC of.
+pub(crate) struct SignedPayload<'m>(Message<'m, 9>);
+
+impl<'m> SignedPayload<'m> {
+    /// A token's encoded payload.
+    #[inline]
+    pub(crate) fn token(payload: &'m [u8]) -> Self {
+        Self(Message::new(Label::Token.bytes(), payload))
+    }
+
+    /// A discharge's.
+    #[inline]
+    pub(crate) fn discharge(payload: &'m [u8]) -> Self {
+        Self(Message::new(Label::Discharge.bytes(), payload))
     }
 }
 
@@ -126,6 +191,10 @@ impl ServiceKey {
 pub struct TokenState(Keyed);
 
 impl TokenState {
+    pub(crate) fn keyed_state(&self) -> &Keyed {
+        &self.0
+    }
+
     fn of(key: &Output) -> Self {
         Self(Keyed::new(key))
     }
@@ -133,25 +202,42 @@ impl TokenState {
     /// That of K_{i+1}: this key, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self::of(&mac(&self.0, Label::Attenuate, |mac| mac.put(caveat)))
+        Self::of(&self.0.mac(&attenuation(caveat)))
     }
 
     /// T_0 of a token with this encoded payload.
     pub fn token(&self, payload: &[u8]) -> SecretTag {
-        self.token_of(|mac| mac.put(payload))
+        self.sign(&SignedPayload::token(payload))
     }
 
     /// T_0 of a discharge with this encoded payload.
     pub fn discharge(&self, payload: &[u8]) -> SecretTag {
-        self.discharge_of(|mac| mac.put(payload))
+        self.sign(&SignedPayload::discharge(payload))
     }
 
-    pub(crate) fn token_of(&self, payload: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
-        SecretTag(mac(&self.0, Label::Token, payload))
+    #[inline]
+    pub(crate) fn sign(&self, signed: &SignedPayload<'_>) -> SecretTag {
+        SecretTag(self.0.mac(&signed.0))
     }
 
-    pub(crate) fn discharge_of(&self, payload: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
-        SecretTag(mac(&self.0, Label::Discharge, payload))
+    pub(crate) fn token_of(&self, payload: &Encoded<'_>) -> SecretTag {
+        self.sign_encoded(Label::Token, payload)
+    }
+
+    pub(crate) fn discharge_of(&self, payload: &Encoded<'_>) -> SecretTag {
+        self.sign_encoded(Label::Discharge, payload)
+    }
+
+    #[inline]
+    fn sign_encoded(&self, label: Label, payload: &Encoded<'_>) -> SecretTag {
+        SecretTag(if payload.claims().is_empty() {
+            self.0.mac(&Message::new(label.bytes(), payload.front()))
+        } else {
+            mac(&self.0, label, |mac| {
+                mac.put(payload.front());
+                mac.put(payload.claims());
+            })
+        })
     }
 }
 
@@ -209,10 +295,15 @@ impl TokenKey {
 pub struct SecretTag(Output);
 
 impl SecretTag {
+    /// What a chain came to that was hashed elsewhere.
+    pub(crate) fn of(words: &Words) -> Self {
+        Self(Output::of_words(words))
+    }
+
     /// T_{j+1}: this token, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        self.attenuate_of(|mac| mac.put(caveat))
+        Self(Keyed::new(&self.0).mac(&attenuation(caveat)))
     }
 
     pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {

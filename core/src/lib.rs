@@ -57,6 +57,7 @@
 #![forbid(unsafe_code)]
 
 mod caveat;
+mod chains;
 mod compress;
 pub mod epoch;
 mod form;
@@ -91,7 +92,7 @@ pub use token::{AttenuateError, UnverifiedToken, attenuate_token};
 pub use user_key::{KeyError, UserKey};
 pub use verify::{
     Code, Demand, Demands, Denied, Found, Keyring, Keys, LeaseFailure, MemorySince, NoRevocations,
-    NoSingleUse, Part, PayloadFailure, Policy, Reason, Revocations, Scratch, SingleUse,
-    UnknownCode, Use, UseRefused, Verified, Verifier,
+    NoSingleUse, Part, PayloadFailure, Policy, Presentation, Question, Reason, Revocations,
+    Scratch, SingleUse, UnknownCode, Use, UseRefused, Verified, Verifier,
 };
 pub use wire::WireError;

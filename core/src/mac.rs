@@ -24,6 +24,10 @@ pub(crate) struct Secret(pub(crate) [u8; KEY_LEN]);
 pub(crate) struct Output(Words);
 
 impl Output {
+    pub(crate) fn of_words(words: &Words) -> Self {
+        Self(*words)
+    }
+
     pub(crate) fn of(bytes: &[u8; KEY_LEN]) -> Self {
         Self(from_bytes(bytes))
     }
@@ -52,10 +56,31 @@ pub(crate) struct Keyed {
 }
 
 impl Keyed {
+    /// The states of the inner and of the outer pad.
+    pub(crate) fn states(&self) -> [Words; 2] {
+        [self.inner, self.outer]
+    }
+
     /// Two compressions.
     pub(crate) fn new(key: &Output) -> Self {
         let [inner, outer] = key_states(&key.0);
         Self { inner, outer }
+    }
+
+    /// The MAC of a message.
+    #[inline]
+    pub(crate) fn mac<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+        if message.is_whole {
+            let block = slice::from_ref(&message.block);
+            return Output(finish(&self.inner, block, &self.outer));
+        }
+        self.mac_of_more(message)
+    }
+
+    fn mac_of_more<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+        let mut mac = self.begin(message.block.first_chunk().unwrap_or(&[0; N]));
+        mac.put(message.tail);
+        mac.finish()
     }
 
     /// Begins one MAC, of a message that begins with these few bytes.
@@ -74,6 +99,63 @@ impl Keyed {
     }
 }
 
+/// A message whose first bytes are few and known. Where it fits into one block, that is laid out as soon as the message is there: what is
+/// written just before it is hashed makes the processor wait.
+pub(crate) struct Message<'m, const N: usize> {
+    /// The whole message with its padding, or its first bytes.
+    block: Block,
+    is_whole: bool,
+    /// What is behind the first bytes.
+    tail: &'m [u8],
+}
+
+impl<'m, const N: usize> Message<'m, N> {
+    #[inline]
+    pub(crate) fn new(head: &[u8; N], tail: &'m [u8]) -> Self {
+        let len = N + tail.len();
+        let mut message = Self {
+            block: [0; BLOCK],
+            is_whole: len < LENGTH,
+            tail,
+        };
+        message.block[..N].copy_from_slice(head);
+        if message.is_whole {
+            message.block[N..len].copy_from_slice(tail);
+            message.block[len] = 0x80;
+            message.block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+        }
+        message
+    }
+}
+
+/// How many blocks a message of so many bytes fills.
+pub(crate) const fn blocks(len: usize) -> usize {
+    (len + 9).div_ceil(BLOCK) // with a bit behind it and its length
+}
+
+/// One block of a message of two parts, which is hashed behind a pad. The head is shorter than a block.
+pub(crate) fn block_of(head: &[u8], tail: &[u8], number: usize) -> Block {
+    let len = head.len() + tail.len();
+    let mut block = [0; BLOCK];
+    let (from, mut filled) = if number == 0 {
+        block[..head.len()].copy_from_slice(head);
+        (0, head.len())
+    } else {
+        (number * BLOCK - head.len(), 0)
+    };
+    let rest = tail.get(from..).unwrap_or_default();
+    let rest = &rest[..rest.len().min(BLOCK - filled)];
+    block[filled..filled + rest.len()].copy_from_slice(rest);
+    filled += rest.len();
+    if filled < BLOCK && number * BLOCK + filled == len {
+        block[filled] = 0x80;
+    }
+    if number + 1 == blocks(len) {
+        block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+    }
+    block
+}
+
 /// A MAC in the making.
 pub(crate) struct Mac<'k> {
     outer: &'k Words,
@@ -89,7 +171,6 @@ pub(crate) struct Mac<'k> {
 impl Mac<'_> {
     #[inline]
     /// Once: what is put behind it would be lost.
-    #[inline]
     pub(crate) fn finish(&mut self) -> Output {
         let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
@@ -168,6 +249,18 @@ mod tests {
             prop_assert_eq!(made.to_bytes(), expected);
             let digest: [u8; 32] = Sha256::digest(expected).into();
             prop_assert_eq!(made.sha256(), digest);
+        }
+    }
+
+    #[test]
+    fn a_message_of_two_parts_is_that_of_one() {
+        let keyed = Keyed::new(&Output::of(&[9; 32]));
+        for len in 0..200 {
+            let tail = vec![5; len];
+            let mut mac = keyed.begin(&[1, 2, 3]);
+            mac.put(&tail);
+            let whole = keyed.mac(&Message::new(&[1, 2, 3], &tail));
+            assert_eq!(whole.to_bytes(), mac.finish().to_bytes(), "{len} bytes");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::token::UnverifiedToken;
 use crate::wire::Repeated;
 
 pub(super) struct Discharges<'s> {
-    /// As [`Presented`](super::presented::Presented) has them.
+    /// As [`Presentation`](super::Presentation) has them.
     presented: [&'s [u8]; MAX_DISCHARGES],
     state: [State<'s>; MAX_DISCHARGES],
 }

@@ -172,9 +172,25 @@ impl<'a> Repeated<'a> {
     }
 
     #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let field = self.field;
-        let mut reader = Reader::new(self.region);
-        std::iter::from_fn(move || reader.message(field).ok().flatten())
+    pub(crate) fn iter(&self) -> Elements<'a> {
+        Elements {
+            reader: Reader::new(self.region),
+            field: self.field,
+        }
+    }
+}
+
+/// The elements one by one.
+pub(crate) struct Elements<'a> {
+    reader: Reader<'a>,
+    field: u8,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.reader.message(self.field).ok().flatten()
     }
 }
