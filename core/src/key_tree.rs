@@ -321,8 +321,8 @@ impl SecretTag {
     }
 
     /// Whether a token's tag is this one; in constant time.
-    pub fn matches(&self, tag: &PublicTag) -> bool {
-        constant_time_eq_32(&self.0.to_bytes(), &tag.0)
+    pub fn matches(&self, tag: &[u8; KEY_LEN]) -> bool {
+        constant_time_eq_32(&self.0.to_bytes(), tag)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::wire::{Reader, Repeated, Sink, WireError, element_len, put_bytes, put
 /// Field numbers of SignedToken (`CAVEATS` of a key: of UserKey as well).
 pub(crate) const KEY_CAVEATS: u8 = 2;
 pub(crate) const PAYLOAD: u8 = 3;
-const CAVEATS: u8 = 4;
+pub(crate) const CAVEATS: u8 = 4;
 const TAG: u8 = 5;
 
 /// A SignedToken whose form is right and about which nothing else is known: its payload stays closed.
@@ -24,11 +24,12 @@ pub struct UnverifiedToken<'a> {
     pub(crate) key_caveats: Repeated<'a>,
     pub(crate) payload: &'a [u8],
     pub(crate) caveats: Repeated<'a>,
-    pub(crate) tag: PublicTag,
+    pub(crate) tag: &'a [u8; KEY_LEN],
 }
 
 impl<'a> UnverifiedToken<'a> {
     /// SPEC section 5, step 1 for the bytes of a token or a discharge.
+    #[inline(always)]
     pub(crate) fn decode(message: &'a [u8]) -> Result<Self, FormError> {
         let mut reader = Reader::new(message);
         let key_id = reader.message(1)?.ok_or(WireError::Missing)?;
@@ -46,7 +47,7 @@ impl<'a> UnverifiedToken<'a> {
             key_caveats,
             payload,
             caveats,
-            tag: PublicTag::from_wire(tag),
+            tag,
         })
     }
 }
@@ -121,7 +122,9 @@ fn attenuate_in(
     if token.caveats.len() == MAX_CAVEATS {
         return Err(AttenuateError::Full(FormError::TooManyCaveats));
     }
-    let tag = token.tag.attenuate_of(|mac| caveat.put(mac)).publish();
+    let tag = PublicTag::from_wire(token.tag)
+        .attenuate_of(|mac| caveat.put(mac))
+        .publish();
     let len = message.len() + element_len(caveat.encoded_len());
     if len > MAX_MESSAGE {
         return Err(AttenuateError::Full(FormError::TooLong));

@@ -66,20 +66,20 @@ impl<'s> Discharges<'s> {
         Err(CaveatFailure::NoDischarge)
     }
 
-    /// The caveats of those that a caveat relied on.
+    /// The caveats of those that a caveat relied on, as they stand on the wire; nothing for the others.
     #[inline]
-    pub(super) fn used(&self) -> [Option<Repeated<'s>>; MAX_DISCHARGES] {
-        let mut lists = [None; MAX_DISCHARGES];
-        for (state, list) in self.state.iter().zip(&mut lists) {
+    pub(super) fn used(&self) -> [&'s [u8]; MAX_DISCHARGES] {
+        let mut regions: [&[u8]; MAX_DISCHARGES] = [&[]; MAX_DISCHARGES];
+        for (state, region) in self.state.iter().zip(&mut regions) {
             if let State::Passed {
                 used: true,
                 caveats,
                 ..
             } = state
             {
-                *list = Some(*caveats);
+                *region = caveats.region();
             }
         }
-        lists
+        regions
     }
 }

@@ -102,7 +102,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             let token = &presented.token;
             let tags = lane_of[number].and_then(|lane| tags.of(lane));
             let first = match tags {
-                Some((first, last)) if last.matches(&token.tag) => Ok(first),
+                Some((first, last)) if last.matches(token.tag) => Ok(first),
                 _ => Err(refused[number].unwrap_or((Code::BadTag, Reason::Tag))),
             };
             answer(match first {

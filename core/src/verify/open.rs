@@ -68,7 +68,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             .fold(None, |tag: Option<SecretTag>, caveat| {
                 Some(tag.as_ref().unwrap_or(&first).attenuate(caveat))
             });
-        if last.as_ref().unwrap_or(&first).matches(&token.tag) {
+        if last.as_ref().unwrap_or(&first).matches(token.tag) {
             Ok(first)
         } else {
             Err((Code::BadTag, Reason::Tag))

@@ -71,7 +71,7 @@ impl<'s> Presentation<'s> {
     }
 
     /// From a text. `room` becomes what is left of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(text: &str, room: &mut &'s mut [u8]) -> Result<Self, (Part, FormError)> {
         let mut parts = parts(text);
         let text = parts.next().unwrap_or_default();

@@ -128,21 +128,29 @@ impl<'a> Reader<'a> {
 
     fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0;
-        let mut shift = 0;
-        for (at, &byte) in self.rest.iter().enumerate() {
-            if shift == 63 && byte > 1 || shift > 0 && byte == 0 {
-                return Err(WireError::Number);
-            }
-            value |= u64::from(byte & 0x7f) << shift;
+        for (at, &byte) in self.rest.iter().enumerate().take(LONGEST_VARINT) {
+            value |= u64::from(byte & 0x7f) << (7 * at);
             if byte < 0x80 {
+                let is_minimal = byte > 0 || at == 0;
+                let fits = at + 1 < LONGEST_VARINT || byte == 1;
                 self.rest = &self.rest[at + 1..];
-                return Ok(value);
+                return if is_minimal && fits {
+                    Ok(value)
+                } else {
+                    Err(WireError::Number)
+                };
             }
-            shift += 7;
         }
-        Err(WireError::Truncated)
+        Err(if self.rest.len() < LONGEST_VARINT {
+            WireError::Truncated
+        } else {
+            WireError::Number
+        })
     }
 }
+
+/// Bytes that 64 bits take, seven at a time.
+const LONGEST_VARINT: usize = 10;
 
 /// The elements of a repeated field as they stand on the wire, tags and lengths included.
 #[derive(Clone, Copy, Debug)]
@@ -173,10 +181,7 @@ impl<'a> Repeated<'a> {
 
     #[inline]
     pub(crate) fn iter(&self) -> Elements<'a> {
-        Elements {
-            reader: Reader::new(self.region),
-            field: self.field,
-        }
+        Elements::of(self.region, self.field)
     }
 }
 
@@ -184,6 +189,17 @@ impl<'a> Repeated<'a> {
 pub(crate) struct Elements<'a> {
     reader: Reader<'a>,
     field: u8,
+}
+
+impl<'a> Elements<'a> {
+    /// Those of a region that [`Reader::repeated`] gave.
+    #[inline]
+    pub(crate) fn of(region: &'a [u8], field: u8) -> Self {
+        Self {
+            reader: Reader::new(region),
+            field,
+        }
+    }
 }
 
 impl<'a> Iterator for Elements<'a> {
