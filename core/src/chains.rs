@@ -3,10 +3,10 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::compress::{Many, Words};
+use crate::compress::{Block, Many, Words};
 use crate::key_id::KeyId;
 use crate::key_tree::{Row, SecretTag};
-use crate::mac::{Keyed, block_of, blocks};
+use crate::mac::Keyed;
 use crate::token::UnverifiedToken;
 use crate::wire::Elements;
 
@@ -102,12 +102,17 @@ pub(crate) fn tags(chains: &mut [Option<Chain<'_>>; LANES]) -> Tags {
     for (chain, keyed) in chains.iter().flatten().zip(&mut states.keyed) {
         *keyed = chain.start.states();
     }
+    let mut blocks = [[0; 64]; LANES];
     loop {
+        // Of each lane: the chain's number, its row, and whether that comes to T_0.
         let mut rows = [const { None }; LANES];
         let mut lanes = 0;
+        let mut longest = 0;
         for (number, chain) in chains.iter_mut().flatten().enumerate() {
             if let Some((row, is_first)) = chain.next() {
                 [states.inner[lanes], states.outer[lanes]] = states.keyed[number];
+                blocks[lanes] = row.block(0);
+                longest = longest.max(row.blocks());
                 rows[lanes] = Some((number, row, is_first));
                 lanes += 1;
             }
@@ -115,8 +120,13 @@ pub(crate) fn tags(chains: &mut [Option<Chain<'_>>; LANES]) -> Tags {
         if lanes == 0 {
             return tags;
         }
-        states.hash(&rows, lanes);
-        // The lanes that go on are keyed with what they came to.
+        let rows = &rows[..lanes];
+        Many::of(lanes).compress(&mut states.inner[..lanes], &blocks[..lanes]);
+        for number in 1..longest {
+            states.hash_more(rows, number, &mut blocks);
+        }
+        Many::of(lanes).outer(&mut states.inner[..lanes], &states.outer[..lanes]);
+        // The chains that go on are keyed with what they came to.
         let (mut going_on, mut numbers) = (0, [0; LANES]);
         for ((number, _, is_first), output) in rows.iter().flatten().zip(&states.inner) {
             tags.last[*number] = *output;
@@ -138,31 +148,25 @@ pub(crate) fn tags(chains: &mut [Option<Chain<'_>>; LANES]) -> Tags {
 }
 
 impl States {
-    /// The MACs of the rows, from `inner` and `outer` on; they end up in `inner`.
-    fn hash(&mut self, rows: &[Option<(usize, Row<'_>, bool)>; LANES], lanes: usize) {
-        let mut wait = true;
-        let mut number = 0;
-        while wait {
-            wait = false;
-            let (mut side, mut places) = (0, [0; LANES]);
-            let mut side_blocks = [[0; 64]; LANES];
-            for (lane, (_, row, _)) in rows.iter().flatten().enumerate() {
-                let head = row.head.as_slice();
-                let all = blocks(head.len() + row.tail.len());
-                wait |= number + 1 < all;
-                if number < all {
-                    side_blocks[side] = block_of(head, row.tail, number);
-                    self.side[side] = self.inner[lane];
-                    places[side] = lane;
-                    side += 1;
-                }
+    /// Hashes the block of this number of the rows that have one.
+    fn hash_more(
+        &mut self,
+        rows: &[Option<(usize, Row<'_>, bool)>],
+        number: usize,
+        blocks: &mut [Block; LANES],
+    ) {
+        let (mut side, mut places) = (0, [0; LANES]);
+        for (lane, (_, row, _)) in rows.iter().flatten().enumerate() {
+            if number < row.blocks() {
+                blocks[side] = row.block(number);
+                self.side[side] = self.inner[lane];
+                places[side] = lane;
+                side += 1;
             }
-            Many::of(side).compress(&mut self.side[..side], &side_blocks[..side]);
-            for (place, state) in places.iter().zip(&self.side[..side]) {
-                self.inner[*place] = *state;
-            }
-            number += 1;
         }
-        Many::of(lanes).outer(&mut self.inner[..lanes], &self.outer[..lanes]);
+        Many::of(side).compress(&mut self.side[..side], &blocks[..side]);
+        for (place, state) in places.iter().zip(&self.side[..side]) {
+            self.inner[*place] = *state;
+        }
     }
 }

@@ -14,10 +14,10 @@
 
 use constant_time_eq::constant_time_eq_32;
 
-use crate::compress::Words;
+use crate::compress::{Block, Words};
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Message, Output, Secret};
+use crate::mac::{Keyed, Mac, Message, Output, Secret, block_of, blocks};
 use crate::name::ServiceName;
 use crate::payload::Encoded;
 use crate::wire::{Short, Sink};
@@ -118,8 +118,8 @@ impl ServiceKey {
 
 /// A message of the chain in two parts, for those who hash several at a time.
 pub(crate) struct Row<'m> {
-    pub(crate) head: Short<USER_HEAD>,
-    pub(crate) tail: &'m [u8],
+    head: Short<USER_HEAD>,
+    tail: &'m [u8],
 }
 
 impl<'m> Row<'m> {
@@ -138,6 +138,17 @@ impl<'m> Row<'m> {
 
     pub(crate) fn token(payload: &'m [u8]) -> Self {
         Self::labelled(Label::Token, payload)
+    }
+
+    /// How many blocks it fills.
+    pub(crate) fn blocks(&self) -> usize {
+        blocks(self.head.as_slice().len() + self.tail.len())
+    }
+
+    /// One of them.
+    #[inline]
+    pub(crate) fn block(&self, number: usize) -> Block {
+        block_of(self.head.as_slice(), self.tail, number)
     }
 
     fn labelled(label: Label, tail: &'m [u8]) -> Self {

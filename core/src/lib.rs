@@ -59,6 +59,8 @@
 mod caveat;
 mod chains;
 mod compress;
+#[cfg(test)]
+mod counts;
 pub mod epoch;
 mod form;
 mod forward;

@@ -99,21 +99,38 @@ pub fn attenuate_token(
     } else {
         TOKEN
     };
-    let mut buffer = [0; MAX_MESSAGE];
-    let result = attenuate_in(&mut buffer, prefix, text, caveat, out);
-    let used = text.len().min(buffer.len()); // more than what was decoded
-    buffer[..used].zeroize(); // the wider token's tag
-    result
+    // No text is shorter than what it decodes to, and most are far from the longest.
+    if text.len() <= SHORT {
+        attenuate_in(&mut [0; SHORT], prefix, text, caveat, out)
+    } else {
+        attenuate_in(&mut [0; MAX_MESSAGE], prefix, text, caveat, out)
+    }
 }
 
-fn attenuate_in(
-    buffer: &mut [u8],
+const SHORT: usize = 512;
+
+fn attenuate_in<const ROOM: usize>(
+    buffer: &mut [u8; ROOM],
     prefix: &'static str,
     text: &str,
     caveat: &Caveat<'_>,
     out: &mut String,
 ) -> Result<(), AttenuateError> {
-    let (message, _) = decode(prefix, text, buffer)?;
+    let result = decode(prefix, text, buffer)
+        .map_err(AttenuateError::Form)
+        .and_then(|(message, _)| attenuate_message(message, prefix, text, caveat, out));
+    let used = text.len().min(buffer.len()); // more than what was decoded
+    buffer[..used].zeroize(); // the wider token's tag
+    result
+}
+
+fn attenuate_message(
+    message: &[u8],
+    prefix: &str,
+    text: &str,
+    caveat: &Caveat<'_>,
+    out: &mut String,
+) -> Result<(), AttenuateError> {
     let token = UnverifiedToken::decode(message)?;
     caveat.check()?;
     if prefix == DISCHARGE {

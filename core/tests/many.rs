@@ -259,7 +259,7 @@ fn a_state_that_is_kept_stands_for_the_key() {
     });
     let mut together = Vec::new();
     verifier.verify_many(&questions, NOW, &mut scratch, |_, answer| {
-        together.push(said!(answer))
+        together.push(said!(answer));
     });
     assert_eq!(together, alone);
     assert!(verifier.keys.asked.get() >= 6);

@@ -10,102 +10,100 @@ const LANES: usize = 16;
 
 #[inline]
 pub(crate) fn is_available() -> bool {
-    is_x86_feature_detected!("avx512f")
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
 }
 
 pub(crate) fn compress_each(states: &mut [Words], blocks: &[Block]) {
-    let groups = states.chunks_mut(LANES).zip(blocks.chunks(LANES));
-    for (states, blocks) in groups {
-        let mut lanes = Lanes::default();
-        lanes.compress(states.iter_mut().zip(blocks), |block| {
-            let (words, _) = block.as_chunks();
-            std::array::from_fn(|at| u32::from_be_bytes(words[at]))
-        });
-    }
+    by_sixteen::<true>(states, blocks.len(), |from, to| {
+        for (to, from) in to.iter_mut().zip(&blocks[from..]) {
+            *to = *from;
+        }
+    });
 }
 
 pub(crate) fn key_states_each(keys: &[Words], states: &mut [[Words; 2]]) {
-    let groups = states.chunks_mut(LANES / 2).zip(keys.chunks(LANES / 2));
-    for (states, keys) in groups {
-        let blocks: [_; LANES / 2] =
-            std::array::from_fn(|at| keys.get(at).map_or([[0; 16]; 2], key_blocks));
-        let mut lanes = Lanes::default();
-        let states = states.iter_mut().take(keys.len()).flatten();
-        let states = states.map(|state| {
-            *state = INITIAL;
-            state
-        });
-        lanes.compress(states.zip(blocks.as_flattened()), |block| *block);
-    }
+    let len = keys.len().min(states.len());
+    let states = states[..len].as_flattened_mut();
+    states.fill(INITIAL);
+    by_sixteen::<false>(states, 2 * len, |from, to| {
+        for (to, key) in to.as_chunks_mut().0.iter_mut().zip(&keys[from / 2..]) {
+            *to = key_blocks(key).map(native);
+        }
+    });
 }
 
 pub(crate) fn outer_each(inner: &mut [Words], outer: &[Words]) {
-    let groups = inner.chunks_mut(LANES).zip(outer.chunks(LANES));
-    for (inner, outer) in groups {
-        let blocks: [_; LANES] =
-            std::array::from_fn(|at| inner.get(at).map_or([0; 16], outer_block));
-        let states = inner.iter_mut().zip(outer).map(|(inner, outer)| {
-            *inner = *outer;
-            inner
-        });
-        Lanes::default().compress(states.zip(&blocks), |block| *block);
+    let mut len = inner.len().min(outer.len());
+    for (inner, outer) in inner.chunks_mut(LANES).zip(outer.chunks(LANES)) {
+        let mut blocks = [[0; 64]; LANES];
+        for (block, inner) in blocks.iter_mut().zip(&*inner) {
+            *block = native(outer_block(inner));
+        }
+        let now = len.min(LANES);
+        inner[..now].copy_from_slice(&outer[..now]);
+        by_sixteen::<false>(inner, now, |_, to| *to = blocks);
+        len -= now;
     }
 }
 
-/// Sixteen states and blocks side by side.
-struct Lanes {
-    states: [Words; LANES],
-    blocks: [[u32; 16]; LANES],
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        Self {
-            states: [[0; 8]; LANES],
-            blocks: [[0; 16]; LANES],
-        }
+/// The words of a block as they are in memory.
+fn native(words: [u32; 16]) -> Block {
+    let mut block = [0; 64];
+    for (place, word) in block.as_chunks_mut().0.iter_mut().zip(words) {
+        *place = word.to_ne_bytes();
     }
+    block
 }
 
-impl Lanes {
-    /// One compression for each pair, of which there are sixteen at most.
-    fn compress<'s, B: 's>(
-        &mut self,
-        pairs: impl Iterator<Item = (&'s mut Words, &'s B)>,
-        words: impl Fn(&B) -> [u32; 16],
-    ) {
-        let mut places: [Option<&mut Words>; LANES] = [const { None }; LANES];
-        let lanes = self.states.iter_mut().zip(&mut self.blocks);
-        for (((state, block), place), (from, with)) in lanes.zip(&mut places).zip(pairs) {
-            *state = *from;
-            *block = words(with);
-            *place = Some(from);
-        }
+/// One compression for each of the first `len` states. `fill` is told the number of the first one, and lays out the blocks for it and those
+/// behind it: as they are hashed if `BYTES`, or else as words in memory.
+fn by_sixteen<const BYTES: bool>(
+    states: &mut [Words],
+    len: usize,
+    fill: impl Fn(usize, &mut [Block; LANES]),
+) {
+    let len = len.min(states.len());
+    let (whole, rest) = states[..len].as_chunks_mut::<LANES>();
+    let mut blocks = [[0; 64]; LANES];
+    let done = whole.len() * LANES;
+    for (number, states) in whole.iter_mut().enumerate() {
+        fill(number * LANES, &mut blocks);
         // SAFETY: whoever calls has asked `is_available`.
-        unsafe { compress_sixteen(&mut self.states, &self.blocks) };
-        for (place, state) in places.into_iter().zip(self.states) {
-            if let Some(place) = place {
-                *place = state;
-            }
-        }
+        unsafe { compress_sixteen::<BYTES>(states, &blocks) };
+    }
+    if !rest.is_empty() {
+        fill(done, &mut blocks);
+        let mut padded = [[0; 8]; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        // SAFETY: as above.
+        unsafe { compress_sixteen::<BYTES>(&mut padded, &blocks) };
+        rest.copy_from_slice(&padded[..rest.len()]);
     }
 }
 
-#[target_feature(enable = "avx512f")]
-fn compress_sixteen(states: &mut [Words; LANES], blocks: &[[u32; 16]; LANES]) {
-    let mut w = transpose(blocks.each_ref().map(|block| {
+#[target_feature(enable = "avx512f,avx512bw")]
+fn compress_sixteen<const BYTES: bool>(states: &mut [Words; LANES], blocks: &[Block; LANES]) {
+    let big_endian =
+        _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
+    let mut rows = [_mm512_setzero_si512(); LANES];
+    for (row, block) in rows.iter_mut().zip(blocks) {
         // SAFETY: 64 bytes, and no alignment is asked for.
-        unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
-    }));
+        *row = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+        if BYTES {
+            *row = _mm512_shuffle_epi8(*row, big_endian);
+        }
+    }
+    let mut w = transpose(rows);
     // Two states to a vector: the upper half of it is lane i + 8.
-    let pairs: [__m512i; 8] = std::array::from_fn(|lane| {
+    let mut pairs = [_mm512_setzero_si512(); 8];
+    for (lane, pair) in pairs.iter_mut().enumerate() {
         // SAFETY: 32 bytes each, and no alignment is asked for.
-        unsafe {
+        *pair = unsafe {
             let low = _mm256_loadu_si256(states[lane].as_ptr().cast());
             let high = _mm256_loadu_si256(states[lane + 8].as_ptr().cast());
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
-        }
-    });
+        };
+    }
     let before = transpose_halves(pairs);
     let mut state = before;
     for sixteen in 0..4 {
@@ -115,16 +113,16 @@ fn compress_sixteen(states: &mut [Words; LANES], blocks: &[[u32; 16]; LANES]) {
             schedule(&mut w);
         }
     }
-    let sums = std::array::from_fn(|at| _mm512_add_epi32(before[at], state[at]));
-    let pairs = untranspose_halves(sums);
+    for (state, before) in state.iter_mut().zip(before) {
+        *state = _mm512_add_epi32(*state, before);
+    }
+    let pairs = untranspose_halves(state);
     for (lane, pair) in pairs.into_iter().enumerate() {
         // SAFETY: 32 bytes each, and no alignment is asked for.
         unsafe {
-            _mm256_storeu_si256(
-                states[lane].as_mut_ptr().cast(),
-                _mm512_castsi512_si256(pair),
-            );
+            let low = _mm512_castsi512_si256(pair);
             let high = _mm512_extracti64x4_epi64::<1>(pair);
+            _mm256_storeu_si256(states[lane].as_mut_ptr().cast(), low);
             _mm256_storeu_si256(states[lane + 8].as_mut_ptr().cast(), high);
         }
     }
