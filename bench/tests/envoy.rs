@@ -15,7 +15,7 @@ fn every_way_through_envoy_is_measured_and_only_those_that_verify_refuse() {
         let rows = page
             .lines()
             .filter(|line| line.starts_with("| ") && line.contains(way));
-        assert_eq!(rows.count(), 2, "{way}: {page}");
+        assert_eq!(rows.count(), 3, "{way}: {page}");
     }
     assert!(page.contains("The agent to the bare echo: "), "{page}");
 }

@@ -27,6 +27,8 @@ const WARM_UP: u32 = 10;
 /// What a slice came to.
 #[derive(Clone, Copy)]
 pub(super) struct Slice {
+    /// All of them, those that do not count as well.
+    pub(super) requests: u32,
     pub(super) per_second: f64,
     /// Microseconds.
     pub(super) p50: f64,
@@ -81,15 +83,17 @@ impl Load {
                     anyhow::Ok((connection, took))
                 });
             }
-            let mut all = Vec::new();
+            let (mut requests, mut all) = (0, Vec::new());
             while let Some(asked) = askers.join_next().await {
-                let (connection, took) = asked??;
+                let (connection, asked) = asked??;
                 self.connections.push(connection);
-                all.extend(took);
+                requests += asked.requests;
+                all.extend(asked.took);
             }
             let per_second = all.len() as f64 / slice.as_secs_f64();
             let [p50, p99, _] = spread(&mut all).map(|took| took.as_secs_f64() * 1e6);
             Ok(Slice {
+                requests,
                 per_second,
                 p50,
                 p99,
@@ -98,16 +102,24 @@ impl Load {
     }
 }
 
+/// What one connection was good for.
+struct Asked {
+    requests: u32,
+    /// How long each answer took that counts.
+    took: Vec<Duration>,
+}
+
 impl Connection {
-    /// How long each answer took that came between `begin` and `end`.
-    async fn ask(&mut self, begin: Instant, end: Instant) -> Result<Vec<Duration>> {
-        let mut took = Vec::new();
+    /// Asks until `end`. What is answered between `begin` and `end` counts.
+    async fn ask(&mut self, begin: Instant, end: Instant) -> Result<Asked> {
+        let (mut requests, mut took) = (0, Vec::new());
         loop {
             let asked = Instant::now();
             self.ask_once().await?;
+            requests += 1;
             let answered = Instant::now();
             if answered >= end {
-                return Ok(took);
+                return Ok(Asked { requests, took });
             }
             if answered >= begin {
                 took.push(answered - asked);

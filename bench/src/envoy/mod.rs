@@ -14,7 +14,10 @@ use anyhow::Result;
 use cattery_report::Page;
 
 use load::{Load, Slice};
-use place::Place;
+use place::{PARTIES, Place};
+
+/// A slice, and the microseconds of processor time that each of the [`PARTIES`] spent on one of its requests.
+type Round = (Slice, [f64; PARTIES.len()]);
 
 const SERVICE: &str = "photos";
 const USER: &str = "user/alice";
@@ -51,14 +54,20 @@ pub(crate) fn measure(smoke: bool) -> Result<Page> {
     for setup in &place.setups {
         for at_once in AT_ONCE {
             let load = Load::connect(setup.envoy.addr, &setup.tokens, at_once);
-            loads.push((runtime.block_on(load)?, Vec::new()));
+            loads.push((setup, runtime.block_on(load)?, Vec::new()));
         }
     }
     for _ in 0..effort.rounds {
-        for (load, slices) in &mut loads {
-            slices.push(load.run(&runtime, effort.slice)?);
+        for (setup, load, slices) in &mut loads {
+            let before = place.processors(setup)?;
+            let slice = load.run(&runtime, effort.slice)?;
+            let mut spent = place.processors(setup)?;
+            for (spent, before) in spent.iter_mut().zip(before) {
+                *spent = (*spent - before) / f64::from(slice.requests) * 1e6;
+            }
+            slices.push((slice, spent));
         }
     }
-    let slices: Vec<Vec<Slice>> = loads.into_iter().map(|(_, slices)| slices).collect();
+    let slices: Vec<Vec<_>> = loads.into_iter().map(|(_, _, slices)| slices).collect();
     Ok(page::write(&place, effort, &slices))
 }

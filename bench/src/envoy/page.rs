@@ -3,9 +3,9 @@
 use cattery_report::{Bar, Bars, Measured, Page};
 
 use super::{
-    AT_ONCE, Effort, PATH,
+    AT_ONCE, Effort, PATH, Round,
     load::Slice,
-    place::{Place, TOKENS},
+    place::{PARTIES, Place, TOKENS},
     upstream::BODY,
     way::Way,
 };
@@ -25,15 +25,24 @@ struct Column {
     per_second: Measured,
     p50: Measured,
     p99: Measured,
+    /// Microseconds of processor time for a request: of each of the parties, and of all.
+    spent: [Measured; PARTIES.len()],
+    spent_by_all: Measured,
 }
 
 impl Column {
-    fn of(slices: &[Slice]) -> Self {
+    fn of(rounds: &[Round]) -> Self {
         let of = |value: fn(&Slice) -> f64| {
-            let values: Vec<_> = slices.iter().map(value).collect();
+            let values: Vec<_> = rounds.iter().map(|(slice, _)| value(slice)).collect();
+            Measured::of(&values)
+        };
+        let spent = |value: &dyn Fn(&[f64; PARTIES.len()]) -> f64| {
+            let values: Vec<_> = rounds.iter().map(|(_, spent)| value(spent)).collect();
             Measured::of(&values)
         };
         Self {
+            spent: std::array::from_fn(|party| spent(&|spent| spent[party])),
+            spent_by_all: spent(&|spent| spent.iter().sum()),
             per_second: of(|slice| slice.per_second),
             p50: of(|slice| slice.p50),
             p99: of(|slice| slice.p99),
@@ -41,14 +50,17 @@ impl Column {
     }
 }
 
-/// `slices` has those of each setup, first one at a time and then many at once.
-pub(super) fn write(place: &Place, effort: Effort, slices: &[Vec<Slice>]) -> Page {
-    let open = slices.first().map_or(&[][..], Vec::as_slice);
-    let rows = place.setups.iter().zip(slices.chunks(AT_ONCE.len()));
+/// `rounds` has those of each setup, first one at a time and then many at once.
+pub(super) fn write(place: &Place, effort: Effort, rounds: &[Vec<Round>]) -> Page {
+    let open = rounds.first().map_or(&[][..], Vec::as_slice);
+    let rows = place.setups.iter().zip(rounds.chunks(AT_ONCE.len()));
     let rows: Vec<_> = rows
         .filter_map(|(setup, both)| {
             let [one, many] = both else { return None };
-            let added = one.iter().zip(open).map(|(one, open)| one.p50 - open.p50);
+            let added = one
+                .iter()
+                .zip(open)
+                .map(|((one, _), (open, _))| one.p50 - open.p50);
             Some(Row {
                 way: setup.way,
                 one: Column::of(one),
@@ -59,6 +71,7 @@ pub(super) fn write(place: &Place, effort: Effort, slices: &[Vec<Slice>]) -> Pag
         .collect();
     let mut page = Page::new("Through Envoy", &about(place, effort));
     throughput(&mut page, &rows);
+    processors(&mut page, &rows);
     latency(&mut page, &rows);
     page
 }
@@ -132,6 +145,28 @@ fn throughput(page: &mut Page, rows: &[Row]) {
             "The agent to the bare echo: {ratio:.2} of its requests per second, and {added:.2} times its p50 one at a time."
         ));
     }
+}
+
+fn processors(page: &mut Page, rows: &[Row]) {
+    let text = format!(
+        "Microseconds that a request takes of a processor, with {} at once, as the kernel counts them (`utime` and `stime`). Who Envoy asks is the agent or the echo.",
+        AT_ONCE[1]
+    );
+    page.section("Processor time", &text);
+    let mut head = vec!["way"];
+    head.extend(PARTIES);
+    head.push("all");
+    page.table(
+        &head,
+        rows.iter().map(|row| {
+            let spent = row.many.spent.iter().chain([&row.many.spent_by_all]);
+            let spent = spent.map(|spent| format!("{spent:.1}"));
+            [row.way.name().to_owned()]
+                .into_iter()
+                .chain(spent)
+                .collect()
+        }),
+    );
 }
 
 fn latency(page: &mut Page, rows: &[Row]) {

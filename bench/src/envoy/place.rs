@@ -13,6 +13,7 @@ use cattery_proto::envoy::{
         check_response::HttpResponse,
     },
 };
+use cattery_report::process::processor_seconds;
 use cattery_tests::{
     envoy::{self, Envoy},
     http,
@@ -39,17 +40,23 @@ pub(super) const TOKENS: usize = 512;
 /// Longer than anything is measured, and shorter than an agent allows, seconds.
 const LIFETIME: u64 = 1_800;
 
+/// Who has to do with a request.
+pub(super) const PARTIES: [&str; 4] = ["client", "Envoy", "who Envoy asks", "service"];
+
 /// A way, running.
 pub(super) struct Setup {
     pub(super) way: Way,
     pub(super) envoy: Envoy,
     pub(super) tokens: Vec<String>,
+    /// The process that Envoy asks, if it asks one.
+    asked: Option<u32>,
 }
 
 /// All of it; it ends when this goes.
 pub(super) struct Place {
     pub(super) setups: Vec<Setup>,
-    _servers: [Process; 2],
+    service: Process,
+    _echo: Process,
     _town: Town,
 }
 
@@ -93,11 +100,18 @@ impl Place {
                 Way::Rs256 => rs256.mint(USER, SERVICE, spec),
                 Way::Open | Way::Echo | Way::Agent => cattery(&key, spec),
             };
+            let running = town.agent.process.as_ref();
+            let asked = match way {
+                Way::Echo => Some(echoing.id()),
+                Way::Agent => Some(running.context("the agent runs")?.id()),
+                Way::Open | Way::Es256 | Way::Rs256 => None,
+            };
             let tokens = (0..TOKENS).map(|_| mint(&spec()?)).collect::<Result<_>>()?;
             let setup = Setup {
                 way,
                 envoy: Envoy::start(&folder, &pipe, upstream, &changes)?,
                 tokens,
+                asked,
             };
             setup.check().context(way.name())?;
             Ok(setup)
@@ -105,9 +119,20 @@ impl Place {
         let setups = (0..).zip(Way::ALL).map(setup).collect::<Result<_>>()?;
         Ok(Self {
             setups,
-            _servers: [service, echoing],
+            service,
+            _echo: echoing,
             _town: town,
         })
+    }
+
+    /// Seconds that each of the [`PARTIES`] has spent on processors.
+    pub(super) fn processors(&self, setup: &Setup) -> Result<[f64; PARTIES.len()]> {
+        Ok([
+            processor_seconds(std::process::id())?,
+            processor_seconds(setup.envoy.process.id())?,
+            setup.asked.map_or(Ok(0.0), processor_seconds)?,
+            processor_seconds(self.service.id())?,
+        ])
     }
 }
 
