@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, ensure};
 use cattery_core::{Authorization, Caveat, RequestFacts, Scratch, TokenSpec, authorization};
 use cattery_report::{Measured, Page, Work, interleave};
-use cattery_sdk::verify::VerifyLayer;
+use cattery_sdk::verify::{CallerRef, VerifyLayer};
 use cattery_tests::town;
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use rustix::time::{ClockId, clock_gettime};
@@ -48,7 +48,10 @@ struct Row {
     shape: &'static str,
     threads: usize,
     core: Measured,
-    sdk: Measured,
+    /// A `Caller` to keep.
+    owned: Measured,
+    /// A look at who is calling.
+    lent: Measured,
 }
 
 /// A request that a service answers once its token is good, in nanoseconds.
@@ -154,7 +157,7 @@ fn row(runtime: &Runtime, place: &Place, shape: &Shape, threads: usize, turn: u6
             assert!(by_core(&bare, &shape.token, &mut scratch));
         }
     };
-    let sdk = || {
+    let owned = || {
         runtime.block_on(async {
             let facts = facts();
             for _ in 0..turn {
@@ -163,15 +166,28 @@ fn row(runtime: &Runtime, place: &Place, shape: &Shape, threads: usize, turn: u6
             }
         });
     };
+    let lent = || {
+        runtime.block_on(async {
+            let facts = facts();
+            for _ in 0..turn {
+                let look = |caller: CallerRef<'_>| caller.principal() == USER;
+                let token = black_box(&shape.token);
+                let is_user = place.sdk.verify_with(token, &facts, look).await;
+                assert!(matches!(black_box(is_user), Ok(true)));
+            }
+        });
+    };
     let took = interleave(vec![
         Work::of_many("core", operations, || each(&core)),
-        Work::of_many("SDK", operations, || each(&sdk)),
+        Work::of_many("owned", operations, || each(&owned)),
+        Work::of_many("lent", operations, || each(&lent)),
     ]);
     Row {
         shape: shape.name,
         threads,
         core: took[0].1,
-        sdk: took[1].1,
+        owned: took[1].1,
+        lent: took[2].1,
     }
 }
 
@@ -179,7 +195,7 @@ fn row(runtime: &Runtime, place: &Place, shape: &Shape, threads: usize, turn: u6
 fn by_core(bare: &Bare<'_>, token: &str, scratch: &mut Scratch) -> bool {
     let Ok(now) = now() else { return false };
     let verified = bare.verify(black_box(token), &facts(), now, scratch);
-    black_box(verified).is_ok()
+    verified.is_ok_and(|verified| black_box(verified.principal()) == USER)
 }
 
 /// A service that says "yes" where the token is good: it calls the core itself, or `VerifyLayer` is round it.
