@@ -12,9 +12,8 @@ fn every_way_through_envoy_is_measured_and_only_those_that_verify_refuse() {
         "ext_authz, bare echo",
         "ext_authz, cattery-agent",
     ] {
-        let rows = page
-            .lines()
-            .filter(|line| line.starts_with("| ") && line.contains(way));
+        let begin = format!("| {way} ");
+        let rows = page.lines().filter(|line| line.starts_with(&begin));
         assert_eq!(rows.count(), 3, "{way}: {page}");
     }
     assert!(page.contains("The agent to the bare echo: "), "{page}");
