@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{constant_time, core, peers, scale};
+use crate::{cache, constant_time, core, envoy, in_process, peers, scale};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -16,7 +16,13 @@ pub(crate) enum Group {
     ConstantTime,
     /// Verifying and minting beside JWT, Fernet, PASETO, macaroons and biscuits
     Peers,
-    /// Arithmetic for a fleet that is too large to run
+    /// Requests through Envoy, with the agent and without
+    Envoy,
+    /// Keeping users' keys against deriving them again
+    Cache,
+    /// Verifying in the application's own process, over the core
+    InProcess,
+    /// Arithmetic for a fleet that is too large to run, from the others' figures
     Scale,
 }
 
@@ -33,6 +39,9 @@ impl Group {
             Self::Core => core::measure(smoke),
             Self::ConstantTime => constant_time::measure(smoke),
             Self::Peers => return peers::write(smoke, out),
+            Self::Envoy => envoy::measure(smoke),
+            Self::Cache => cache::measure(smoke),
+            Self::InProcess => in_process::measure(smoke),
             Self::Scale => scale::measure(out),
         }?;
         let name = self.name();
