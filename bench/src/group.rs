@@ -5,16 +5,24 @@ use std::path::Path;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{core, peers, scale};
+use crate::{cache, constant_time, core, envoy, in_process, peers, scale};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Group {
     /// Verifying, minting and narrowing, over the floor that the hash sets
     Core,
+    /// Whether time tells something of a secret
+    ConstantTime,
     /// Verifying and minting beside JWT, Fernet, PASETO, macaroons and biscuits
     Peers,
-    /// Arithmetic for a fleet that is too large to run
+    /// Requests through Envoy, with the agent and without
+    Envoy,
+    /// Keeping users' keys against deriving them again
+    Cache,
+    /// Verifying in the application's own process, over the core
+    InProcess,
+    /// Arithmetic for a fleet that is too large to run, from the others' figures
     Scale,
 }
 
@@ -29,7 +37,11 @@ impl Group {
     pub(crate) fn write(self, smoke: bool, out: &Path) -> Result<()> {
         let page = match self {
             Self::Core => core::measure(smoke),
+            Self::ConstantTime => constant_time::measure(smoke),
             Self::Peers => return peers::write(smoke, out),
+            Self::Envoy => envoy::measure(smoke),
+            Self::Cache => cache::measure(smoke),
+            Self::InProcess => in_process::measure(smoke),
             Self::Scale => scale::measure(out),
         }?;
         let name = self.name();

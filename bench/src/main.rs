@@ -1,10 +1,16 @@
 //! Measures Cattery beside what people would pick instead, and writes a report. `bench/README.md` says how to run it.
 #![forbid(unsafe_code)]
 
+mod cache;
+mod constant_time;
 mod core;
+mod envoy;
 mod group;
+mod in_process;
 mod peers;
+mod role;
 mod scale;
+mod tokens;
 
 use std::{
     io::{self, Write as _},
@@ -16,10 +22,14 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum as _};
 
 use group::Group;
+use role::Role;
 
 /// Measures, and writes a page for each group.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// The groups to measure; all of them if there is none
     #[arg(value_enum)]
     groups: Vec<Group>,
@@ -42,6 +52,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(role) = &args.role {
+        return role.play();
+    }
     let groups = match &args.groups[..] {
         [] => Group::value_variants(),
         groups => groups,

@@ -6,10 +6,11 @@ mod machine;
 pub mod out;
 mod page;
 mod plot;
+pub mod process;
 pub mod rounds;
 
 pub use figures::{Figure, Figures};
 pub use machine::machine;
 pub use page::Page;
-pub use plot::{Bar, Bars};
+pub use plot::{Bar, Bars, number};
 pub use rounds::{Measured, Work, interleave, interleave_in};

@@ -41,6 +41,16 @@ impl Measured {
         self.median / other.median
     }
 
+    /// Without so much that is in each of its rounds.
+    #[must_use]
+    pub fn less(&self, constant: f64) -> Self {
+        Self {
+            median: self.median - constant,
+            low: self.low - constant,
+            high: self.high - constant,
+        }
+    }
+
     /// The same in another unit.
     #[must_use]
     pub fn times(&self, factor: f64) -> Self {
