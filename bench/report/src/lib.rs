@@ -5,6 +5,7 @@ mod machine;
 pub mod out;
 mod page;
 mod plot;
+pub mod process;
 pub mod rounds;
 
 pub use machine::machine;

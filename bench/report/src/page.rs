@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 
 use crate::{machine, out::table, plot::Bars};
 
@@ -11,6 +12,15 @@ pub struct Page {
     title: String,
     text: String,
     plots: Vec<Bars>,
+    figures: Vec<Figure>,
+}
+
+/// A number that other programs reckon with.
+#[derive(Serialize)]
+struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
 }
 
 impl Page {
@@ -20,6 +30,7 @@ impl Page {
             title: title.to_owned(),
             text: format!("{}\n", about.trim()),
             plots: Vec::new(),
+            figures: Vec::new(),
         }
     }
 
@@ -51,6 +62,15 @@ impl Page {
         self.plots.push(bars);
     }
 
+    /// A number for other programs, in `<group>.json` beside the page.
+    pub fn figure(&mut self, name: &str, value: f64, unit: &'static str) {
+        self.figures.push(Figure {
+            name: name.to_owned(),
+            value,
+            unit,
+        });
+    }
+
     /// The whole in Markdown. `command` is what was run.
     pub fn markdown(&self, command: &str) -> String {
         let mut out = format!("# {}\n\n", self.title);
@@ -63,7 +83,7 @@ impl Page {
         out
     }
 
-    /// Writes `<group>.md` and the plots into the folder.
+    /// Writes `<group>.md`, the plots, and `<group>.json` where there are figures into the folder.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -71,6 +91,11 @@ impl Page {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let file = folder.join(format!("{group}.md"));
         fs::write(&file, self.markdown(command)).with_context(|| file.display().to_string())?;
+        if !self.figures.is_empty() {
+            let file = folder.join(format!("{group}.json"));
+            let text = serde_json::to_string_pretty(&self.figures)?;
+            fs::write(&file, text + "\n").with_context(|| file.display().to_string())?;
+        }
         for plot in &self.plots {
             plot.draw(&folder.join(format!("{}.svg", plot.file)))?;
         }
@@ -100,10 +125,12 @@ mod tests {
                 Measured::of(&[350.0, 352.0, 360.0]),
             )],
         });
+        page.figure("verify_plain", 352.5, "ns");
         let folder = std::env::temp_dir().join(format!("cat-page-{}", std::process::id()));
         page.write("tokens", "bench/run tokens", &folder).unwrap();
         let text = fs::read_to_string(folder.join("tokens.md")).unwrap();
         let plot = fs::read_to_string(folder.join("verify.svg")).unwrap();
+        let figures = fs::read_to_string(folder.join("tokens.json")).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         assert!(
             text.starts_with("# Tokens\n\nWritten by `bench/run tokens`."),
@@ -112,5 +139,6 @@ mod tests {
         assert!(text.contains("| plain | 352 |"), "{text}");
         assert!(text.contains("![Verifying](verify.svg)"), "{text}");
         assert!(plot.contains("plain &amp; simple"), "{plot}");
+        assert!(figures.contains("\"value\": 352.5"), "{figures}");
     }
 }

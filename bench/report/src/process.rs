@@ -8,71 +8,50 @@ use serde::Serialize;
 
 /// Physical memory, KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Memory {
+pub struct Memory {
     /// At the moment (`VmRSS`).
-    pub(super) resident_kib: u64,
+    pub resident_kib: u64,
     /// The most there ever was (`VmHWM`).
-    pub(super) greatest_kib: u64,
+    pub greatest_kib: u64,
 }
 
 /// The memory of a process.
 ///
 /// # Errors
 /// Where it has ended.
-pub(super) fn memory(id: u32) -> Result<Memory> {
+pub fn memory(id: u32) -> Result<Memory> {
     let path = format!("/proc/{id}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     Memory::read(&status).with_context(|| format!("{path} has no memory in it"))
 }
 
-/// Seconds that a process spent on processors, its system calls included.
+/// Seconds that a process spent on processors, its system calls included. Where processes share a machine, these say more than the time on
+/// the wall.
 ///
 /// # Errors
 /// Where it has ended.
-fn processor_seconds(id: u32) -> Result<f64> {
+pub fn processor_seconds(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let ticks = ticks(&stat).with_context(|| format!("{path} has no times in it"))?;
     Ok(f64::from(ticks) / f64::from(u32::try_from(clock_ticks_per_second())?))
 }
 
-/// What two processes spent on processors since a moment.
-pub(super) struct Meter {
-    processes: [u32; 2],
-    before: [f64; 2],
-}
-
-/// Seconds that both spent on processors: where they share a machine with others, these say more than the time on the wall.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Processors {
-    pub(super) authority_s: f64,
-    /// All agents together.
-    pub(super) agents_s: f64,
-}
-
-impl Meter {
-    /// Counts from now on.
-    ///
-    /// # Errors
-    /// Where one of them has ended.
-    pub(super) fn start(authority: u32, agents: u32) -> Result<Self> {
-        Ok(Self {
-            processes: [authority, agents],
-            before: [processor_seconds(authority)?, processor_seconds(agents)?],
-        })
+/// The processes that a process has started and that have not ended.
+///
+/// # Errors
+/// Where it has ended.
+pub fn children(id: u32) -> Result<Vec<u32>> {
+    let path = format!("/proc/{id}/task");
+    let mut children = Vec::new();
+    for thread in fs::read_dir(&path).with_context(|| format!("reading {path}"))? {
+        // A thread may have ended since.
+        let ids = fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        for id in ids.split_ascii_whitespace() {
+            children.push(id.parse().context("the id of a process")?);
+        }
     }
-
-    /// What it was since then.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub(super) fn read(&self) -> Result<Processors> {
-        let [authority, agents] = self.processes;
-        Ok(Processors {
-            authority_s: processor_seconds(authority)? - self.before[0],
-            agents_s: processor_seconds(agents)? - self.before[1],
-        })
-    }
+    Ok(children)
 }
 
 impl Memory {
@@ -116,5 +95,17 @@ mod tests {
     fn this_process_has_memory() {
         assert!(memory(std::process::id()).unwrap().resident_kib > 0);
         assert!(processor_seconds(std::process::id()).unwrap() >= 0.0);
+    }
+
+    #[test]
+    fn children_are_known_by_their_parent() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let known = children(std::process::id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(known.contains(&child.id()), "{known:?}");
     }
 }
