@@ -23,7 +23,7 @@ use snapshot::Reading;
 use writer::{Job, Writer};
 
 use super::session::Life;
-use super::transaction::check_key;
+use super::transaction::{check_key, check_keys};
 use super::{
     BootTime, Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Revision, Session, Snapshot, Store,
     StoreError, Transaction, Watch,
@@ -124,6 +124,20 @@ impl Store for Embedded {
             let entries = database.begin_read()?.open_table(ENTRIES)?;
             let found = entries.get(key.as_str())?;
             Ok(found.map(|found| entry(&key, found.value())))
+        })
+        .await
+    }
+
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        check_keys(keys)?;
+        let keys = keys.to_vec();
+        self.read(move |database| {
+            let entries = database.begin_read()?.open_table(ENTRIES)?;
+            let get = |key: &String| {
+                let found = entries.get(key.as_str())?;
+                Ok(found.map(|found| entry(key, found.value())))
+            };
+            keys.iter().map(get).collect()
         })
         .await
     }
