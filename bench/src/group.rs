@@ -4,13 +4,15 @@ use anyhow::Result;
 use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::core;
+use crate::{authority, core};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Group {
     /// Verifying, minting and narrowing, over the floor that the hash sets
     Core,
+    /// Leases, enrolments, ten thousand agents and a million users, beside MIT Kerberos
+    Authority,
 }
 
 impl Group {
@@ -24,6 +26,7 @@ impl Group {
     pub(crate) fn measure(self, smoke: bool) -> Result<Page> {
         match self {
             Self::Core => core::measure(smoke),
+            Self::Authority => authority::measure(smoke),
         }
     }
 }
