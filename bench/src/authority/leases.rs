@@ -22,6 +22,8 @@ use super::{
 pub(super) struct Way {
     /// For people.
     pub(super) name: &'static str,
+    /// Where there is little room.
+    pub(super) short: &'static str,
     /// For programs.
     pub(super) key: &'static str,
     /// TLS connections that are kept; `None` for a new one for each lease.
@@ -34,6 +36,7 @@ impl Way {
     pub(super) const ALL: [Self; 4] = [
         Self {
             name: "one connection kept, one at a time",
+            short: "1 kept, 1 at a time",
             key: "kept_1_at_once_1",
             kept: Some(1),
             at_once: 1,
@@ -42,6 +45,7 @@ impl Way {
         Self::MANY,
         Self {
             name: "a new connection for each, 32 at once",
+            short: "a new one each, 32 at once",
             key: "new_at_once_32",
             kept: None,
             at_once: 32,
@@ -51,6 +55,7 @@ impl Way {
     /// As many as an authority takes of one connection.
     pub(super) const ONE_CONNECTION: Self = Self {
         name: "one connection kept, 64 at once",
+        short: "1 kept, 64 at once",
         key: "kept_1_at_once_64",
         kept: Some(1),
         at_once: 64,
@@ -59,6 +64,7 @@ impl Way {
     /// What is compared: fewer than an authority works on at the same time.
     pub(super) const MANY: Self = Self {
         name: "4 connections kept, 128 at once",
+        short: "4 kept, 128 at once",
         key: "kept_4_at_once_128",
         kept: Some(4),
         at_once: 128,

@@ -38,7 +38,7 @@ impl Scale {
     const FULL: Self = Self {
         callers: 512,
         rounds: 7,
-        slice: Duration::from_millis(1_200),
+        slice: Duration::from_millis(1_000),
         population: Population {
             users: 1_000_000,
             grants: 100_000,
