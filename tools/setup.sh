@@ -47,6 +47,7 @@ need_companions() {
     need krb5-kdc test -x /usr/sbin/krb5kdc # what leases are measured beside
     need krb5-admin-server test -x /usr/sbin/kadmin.local
     need libkrb5-dev command -v krb5-config
+    need valgrind command -v valgrind
     need python3-venv python3 -c 'import ensurepip'
 }
 

@@ -4,13 +4,15 @@ use anyhow::Result;
 use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::{authority, core};
+use crate::{authority, constant_time, core};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Group {
     /// Verifying, minting and narrowing, over the floor that the hash sets
     Core,
+    /// Whether time tells something of a secret
+    ConstantTime,
     /// Leases, enrolments, ten thousand agents and a million users, beside MIT Kerberos
     Authority,
 }
@@ -26,6 +28,7 @@ impl Group {
     pub(crate) fn measure(self, smoke: bool) -> Result<Page> {
         match self {
             Self::Core => core::measure(smoke),
+            Self::ConstantTime => constant_time::measure(smoke),
             Self::Authority => authority::measure(smoke),
         }
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+mod constant_time;
 mod core;
 mod group;
 
