@@ -181,7 +181,7 @@ fn write(page: &mut Page, scale: &Scale, rows: &[Row]) -> Result<()> {
              required, and AES-256. {clients} processes ask through libkrb5, each for one thing at a time, over UDP: for ticket-granting tickets with a \
              keytab (AS, two requests each, since the first one is told that a timestamp is wanted) or for tickets of one service (TGS). A key of \
              a user for a service is what AS and TGS come to together; later services take a TGS each, or another lease. By itself \
-             the KDC notes each login in its database; a row without that is there, too. Its log is not flushed to the disk, and no ticket is \
+             the KDC notes each login in its database; a row without that is there, too. Its log is not forced to the disk, and no ticket is \
              kept anywhere, so it cannot list what is out or take it back; an authority can, and pays for that on each lease.",
             version = kerberos::version()?,
             clients = kerberos::CLIENTS,

@@ -73,7 +73,9 @@ pub(super) async fn measure(page: &mut Page, scale: &Scale) -> Result<()> {
         &format!(
             "{users} users, and {grants} grants of the first ones, written into the store by the authority's own code while it does not run (an operator's \
              calls would take longer than all the rest). A start is from exec until `/readyz` says 200; the authority was stopped with \
-             SIGTERM before. Medians and quartiles of {starts} starts, and of {rounds} rounds of leases: {way}, by users from all over the store.",
+             SIGTERM before. Medians and quartiles of {starts} starts, and of {rounds} rounds of leases: {way}, by users from all over those who have a grant. An \
+             authority keeps no user in memory: where it grows with the embedded store, that is the cache of the store's file, all of which is read and \
+             checked at a start.",
             users = scale.population.users,
             grants = scale.population.grants,
             starts = scale.starts,
