@@ -1,10 +1,11 @@
 //! The groups of measurements: a page of the report each.
 
+use std::path::Path;
+
 use anyhow::Result;
-use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::{authority, constant_time, core};
+use crate::{authority, cache, constant_time, core, envoy, in_process, peers, scale};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -13,8 +14,18 @@ pub(crate) enum Group {
     Core,
     /// Whether time tells something of a secret
     ConstantTime,
+    /// Verifying and minting beside JWT, Fernet, PASETO, macaroons and biscuits
+    Peers,
+    /// Requests through Envoy, with the agent and without
+    Envoy,
+    /// Keeping users' keys against deriving them again
+    Cache,
+    /// Verifying in the application's own process, over the core
+    InProcess,
     /// Leases, enrolments, ten thousand agents and a million users, beside MIT Kerberos
     Authority,
+    /// Arithmetic for a fleet that is too large to run, from the others' figures
+    Scale,
 }
 
 impl Group {
@@ -24,12 +35,19 @@ impl Group {
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Measures it. `smoke` is for trying out whether it can be measured.
-    pub(crate) fn measure(self, smoke: bool) -> Result<Page> {
-        match self {
+    /// Measures it and writes its page. `smoke` is for trying out whether it can be measured.
+    pub(crate) fn write(self, smoke: bool, out: &Path) -> Result<()> {
+        let page = match self {
             Self::Core => core::measure(smoke),
             Self::ConstantTime => constant_time::measure(smoke),
+            Self::Peers => return peers::write(smoke, out),
+            Self::Envoy => envoy::measure(smoke),
+            Self::Cache => cache::measure(smoke),
+            Self::InProcess => in_process::measure(smoke),
             Self::Authority => authority::measure(smoke),
-        }
+            Self::Scale => scale::measure(out),
+        }?;
+        let name = self.name();
+        page.write(&name, &format!("bench/run {name}"), out)
     }
 }

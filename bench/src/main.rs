@@ -2,9 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+mod cache;
 mod constant_time;
 mod core;
+mod envoy;
 mod group;
+mod in_process;
+mod peers;
+mod role;
+mod scale;
+mod tokens;
 
 use std::{
     io::{self, Write as _},
@@ -16,10 +23,14 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum as _};
 
 use group::Group;
+use role::Role;
 
 /// Measures, and writes a page for each group.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// The groups to measure; all of them if there is none
     #[arg(value_enum)]
     groups: Vec<Group>,
@@ -42,6 +53,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(role) = &args.role {
+        return role.play();
+    }
     let groups = match &args.groups[..] {
         [] => Group::value_variants(),
         groups => groups,
@@ -49,8 +63,7 @@ fn run(args: &Args) -> Result<()> {
     for group in groups {
         let name = group.name();
         say(&format!("{name}: measuring"));
-        let page = group.measure(args.smoke).context(name.clone())?;
-        page.write(&name, &format!("bench/run {name}"), &args.out)?;
+        group.write(args.smoke, &args.out).context(name.clone())?;
         say(&format!(
             "{}",
             args.out.join(format!("{name}.md")).display()

@@ -3,24 +3,20 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
 
-use crate::{machine, out::table, plot::Bars};
+use crate::{
+    figures::{self, Figure, Figures},
+    machine,
+    out::table,
+    plot::Bars,
+};
 
 /// A page in the making.
 pub struct Page {
     title: String,
     text: String,
     plots: Vec<Bars>,
-    figures: Vec<Figure>,
-}
-
-/// A number that other programs reckon with.
-#[derive(Serialize)]
-struct Figure {
-    name: String,
-    value: f64,
-    unit: &'static str,
+    figures: Figures,
 }
 
 impl Page {
@@ -30,7 +26,7 @@ impl Page {
             title: title.to_owned(),
             text: format!("{}\n", about.trim()),
             plots: Vec::new(),
-            figures: Vec::new(),
+            figures: Figures::new(),
         }
     }
 
@@ -62,13 +58,10 @@ impl Page {
         self.plots.push(bars);
     }
 
-    /// A number for other programs, in `<group>.json` beside the page.
-    pub fn figure(&mut self, name: &str, value: f64, unit: &'static str) {
-        self.figures.push(Figure {
-            name: name.to_owned(),
-            value,
-            unit,
-        });
+    /// A figure by its name, for programs: it is in `<group>.json` and does not show on the page.
+    pub fn figure(&mut self, name: &str, value: f64, unit: &str) {
+        let unit = unit.to_owned();
+        self.figures.insert(name.to_owned(), Figure { value, unit });
     }
 
     /// The whole in Markdown. `command` is what was run.
@@ -83,7 +76,7 @@ impl Page {
         out
     }
 
-    /// Writes `<group>.md`, the plots, and `<group>.json` where there are figures into the folder.
+    /// Writes `<group>.md`, the plots and, where there are figures, `<group>.json` into the folder.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -92,9 +85,7 @@ impl Page {
         let file = folder.join(format!("{group}.md"));
         fs::write(&file, self.markdown(command)).with_context(|| file.display().to_string())?;
         if !self.figures.is_empty() {
-            let file = folder.join(format!("{group}.json"));
-            let text = serde_json::to_string_pretty(&self.figures)?;
-            fs::write(&file, text + "\n").with_context(|| file.display().to_string())?;
+            figures::write(&self.figures, group, folder)?;
         }
         for plot in &self.plots {
             plot.draw(&folder.join(format!("{}.svg", plot.file)))?;
@@ -125,12 +116,13 @@ mod tests {
                 Measured::of(&[350.0, 352.0, 360.0]),
             )],
         });
-        page.figure("verify_plain", 352.5, "ns");
+        page.figure("verify", 352.5, "ns");
         let folder = std::env::temp_dir().join(format!("cat-page-{}", std::process::id()));
         page.write("tokens", "bench/run tokens", &folder).unwrap();
         let text = fs::read_to_string(folder.join("tokens.md")).unwrap();
         let plot = fs::read_to_string(folder.join("verify.svg")).unwrap();
-        let figures = fs::read_to_string(folder.join("tokens.json")).unwrap();
+        let figures = figures::read("tokens", &folder).unwrap();
+        let none = figures::read("others", &folder).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         assert!(
             text.starts_with("# Tokens\n\nWritten by `bench/run tokens`."),
@@ -139,6 +131,8 @@ mod tests {
         assert!(text.contains("| plain | 352 |"), "{text}");
         assert!(text.contains("![Verifying](verify.svg)"), "{text}");
         assert!(plot.contains("plain &amp; simple"), "{plot}");
-        assert!(figures.contains("\"value\": 352.5"), "{figures}");
+        let figure = &figures["verify"];
+        assert_eq!((figure.value, &figure.unit[..]), (352.5, "ns"));
+        assert!(none.is_empty());
     }
 }

@@ -106,6 +106,9 @@ fn table(page: &mut Page, l: &Measured, rows: &[Row]) {
         ],
         cells,
     );
+    for row in rows {
+        page.figure(&row.what, row.took.median, "ns");
+    }
 }
 
 fn operations(page: &mut Page) -> Result<()> {
