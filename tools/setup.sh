@@ -44,6 +44,9 @@ need_companions() {
     need python3-jsonschema /usr/bin/python3 -c 'import jsonschema'
     need python3-yaml /usr/bin/python3 -c 'import yaml'
     need faketime command -v faketime
+    need krb5-kdc test -x /usr/sbin/krb5kdc # what leases are measured beside
+    need krb5-admin-server test -x /usr/sbin/kadmin.local
+    need libkrb5-dev command -v krb5-config
     need valgrind command -v valgrind
     need python3-venv python3 -c 'import ensurepip'
 }

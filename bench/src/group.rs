@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{cache, constant_time, core, envoy, in_process, peers, scale};
+use crate::{authority, cache, constant_time, core, envoy, in_process, peers, scale};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -22,6 +22,8 @@ pub(crate) enum Group {
     Cache,
     /// Verifying in the application's own process, over the core
     InProcess,
+    /// Leases, enrolments, ten thousand agents and a million users, beside MIT Kerberos
+    Authority,
     /// Arithmetic for a fleet that is too large to run, from the others' figures
     Scale,
 }
@@ -42,6 +44,7 @@ impl Group {
             Self::Envoy => envoy::measure(smoke),
             Self::Cache => cache::measure(smoke),
             Self::InProcess => in_process::measure(smoke),
+            Self::Authority => authority::measure(smoke),
             Self::Scale => scale::measure(out),
         }?;
         let name = self.name();

@@ -154,6 +154,15 @@ impl User {
         })
     }
 
+    /// The user who holds another API key, on the same connection.
+    #[must_use]
+    pub fn beside(&self, api_key: &str) -> Self {
+        Self {
+            client: self.client.clone(),
+            api_key: api_key.to_owned(),
+        }
+    }
+
     /// Gets a key for a service; `None` where no grant allows it.
     ///
     /// # Errors

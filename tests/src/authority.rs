@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
 
 use crate::{cli::Cli, ports, process::Process, programs::Program, wait};
 
@@ -173,6 +174,18 @@ impl Authority {
         let mut process = self.process.take().context("the authority runs")?;
         process.expect_running()?;
         process.kill_9()
+    }
+
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Errors
+    /// Where it was not running any more, or does not end.
+    pub fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the authority runs")?;
+        process.signal(Signal::TERM)?;
+        let status = process.wait_exit(wait::PATIENCE)?;
+        ensure!(status.success(), "it ended with {status}");
+        Ok(())
     }
 
     /// Makes what it has logged short again: a long story at trace level fills disks.

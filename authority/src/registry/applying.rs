@@ -45,12 +45,9 @@ impl<'a> Applying<'a> {
         transaction.rests_on_all_of(key::GRANTS_CHANGED, self.since.as_ref())
     }
 
-    /// Whether something was.
-    pub(crate) async fn is_outdated(&self) -> Result<bool, Failure> {
-        let now = self
-            .registry
-            .get::<GrantsRecord>(key::GRANTS_CHANGED)
-            .await?;
+    /// Whether something was, as a registry knows it that has read nothing ahead.
+    pub(crate) async fn is_outdated(&self, registry: &Registry) -> Result<bool, Failure> {
+        let now = registry.get::<GrantsRecord>(key::GRANTS_CHANGED).await?;
         let revision = |stored: &Stored<GrantsRecord>| stored.revision;
         Ok(now.as_ref().map(revision) != self.since.as_ref().map(revision))
     }

@@ -31,6 +31,7 @@ mod under;
 mod used;
 mod users;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -87,6 +88,8 @@ pub(crate) struct Registry {
     /// Held by whoever makes a change that agents hear of.
     feed_turn: Arc<Mutex<()>>,
     uses: Arc<used::Uses>,
+    /// What was read ahead.
+    ahead: Arc<BTreeMap<String, Option<Entry>>>,
     /// Leases that are out, by what they were proven with.
     out: Arc<counts::Counts>,
 }
@@ -101,6 +104,7 @@ impl Registry {
             standing: Arc::default(),
             feed_turn: Arc::default(),
             uses: Arc::default(),
+            ahead: Arc::default(),
             out: Arc::new(leases::counts()),
         }
     }
@@ -108,6 +112,16 @@ impl Registry {
     /// The same, with a place that somebody else sees to.
     pub(crate) fn resting_on(self, standing: Arc<Standing>) -> Self {
         Self { standing, ..self }
+    }
+
+    /// The same, with these keys read together: for one decision, which sees them as they are now.
+    pub(crate) async fn reading(&self, keys: Vec<String>) -> Result<Self, Failure> {
+        let entries = self.store.get_all(&keys).await?;
+        let ahead = keys.into_iter().zip(entries).collect();
+        Ok(Self {
+            ahead: Arc::new(ahead),
+            ..self.clone()
+        })
     }
 
     /// What this authority's changes rest on.
@@ -120,7 +134,10 @@ impl Registry {
     }
 
     pub(crate) async fn get<R: Record>(&self, key: &str) -> Result<Option<Stored<R>>, Failure> {
-        let entry = self.store.get(key).await?;
+        let entry = match self.ahead.get(key) {
+            Some(entry) => entry.clone(),
+            None => self.store.get(key).await?,
+        };
         entry.map(Stored::read).transpose()
     }
 

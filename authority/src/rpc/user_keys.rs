@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use cattery_core::epoch::may_issue;
 use cattery_core::limits::MAX_CAVEATS;
-use cattery_core::{Caveat, KeyId, Principal, ServiceName, UserKey};
+use cattery_core::{Caveat, KeyId, Principal, PrincipalKind, ServiceName, UserKey};
 use cattery_proto::v1;
 use cattery_proto::v1::issued_key::Result as Issue;
 use cattery_proto::v1::user_keys_server::UserKeys;
@@ -20,9 +20,9 @@ use crate::audit::{Action, Audit, Event};
 use crate::cluster::{Authority, Shared};
 use crate::failure::{Failure, shown};
 use crate::meters::{IssuanceResult, Kind};
-use crate::records::{GrantRecord, Hex, LeaseGrant, Leased, LeasesRecord, ServiceRecord};
-use crate::registry::Applying;
-use crate::store::BootTime;
+use crate::records::{GrantRecord, Hex, LeaseGrant, Leased, LeasesRecord, ServiceRecord, key};
+use crate::registry::{Applying, Registry};
+use crate::store::{BootTime, MAX_OPERATIONS};
 
 /// Most services in one call: what bounds its time.
 const MAX_SERVICES: usize = 256;
@@ -112,16 +112,18 @@ async fn issue(
         authority.bulletin.check()?;
         // All that the keys rest on is read after this moment.
         let asked = BootTime::now();
-        let client = authority.registry.client(&principal).await?;
+        let keys = needed(&principal, &request.services);
+        let registry = authority.registry.reading(keys).await?;
+        let client = registry.client(&principal).await?;
         if let Caller::User(proven) = &*call.caller
             && proven.registration != client.registration()
         {
             return Err(Failure::Contended);
         }
-        let mut applying =
-            Applying::to(&authority.registry, &principal, client.registration()).await?;
+        let mut applying = Applying::to(&registry, &principal, client.registration()).await?;
         let lease = Lease {
             authority,
+            registry: &registry,
             act: &act,
             principal: &principal,
             version: client.version(),
@@ -175,7 +177,28 @@ async fn may_begin_anew(
             return Ok(true);
         }
     }
-    applying.is_outdated().await
+    applying.is_outdated(&authority.registry).await
+}
+
+/// What a call reads in any case: together, since each reading is a question to the store. The rest is read when it is wanted.
+fn needed(principal: &Principal, services: &[String]) -> Vec<String> {
+    let client = match principal.kind() {
+        PrincipalKind::User(name) => key::user(name),
+        PrincipalKind::Service(name) => key::service(name),
+    };
+    let mut keys = vec![
+        client,
+        key::GRANTS_CHANGED.to_owned(),
+        key::EPOCHS_LIVE.to_owned(),
+    ];
+    for service in services {
+        keys.extend([
+            key::service(service),
+            key::grant(principal.as_str(), service),
+        ]);
+    }
+    keys.truncate(MAX_OPERATIONS);
+    keys
 }
 
 /// The services asked for can be served in one call.
@@ -203,6 +226,8 @@ fn check(services: &[String]) -> Result<(), Failure> {
 /// What the keys of one call have in common.
 struct Lease<'a> {
     authority: &'a Authority,
+    /// With what is needed read.
+    registry: &'a Registry,
     act: &'a Act,
     principal: &'a Principal,
     version: u32,
@@ -233,8 +258,7 @@ impl Lease<'_> {
         &self,
         applying: &mut Applying<'_>,
     ) -> Result<v1::IssueUserKeysResponse, Failure> {
-        let authority = self.authority;
-        let registry = &authority.registry;
+        let (authority, registry) = (self.authority, self.registry);
         let epochs = registry.live_epochs().await?.record;
         let line = epochs.line.to_line()?;
         let mut issuing = Issuing {

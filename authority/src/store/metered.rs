@@ -110,6 +110,11 @@ impl Store for Metered {
         self.count(StoreOperation::Get, self.inner.get(key)).await
     }
 
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let work = self.inner.get_all(keys);
+        self.count(StoreOperation::Get, work).await
+    }
+
     async fn list(
         &self,
         prefix: &str,

@@ -97,6 +97,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`], never `Conflict`.
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
+    /// What is at several keys, in their order, as it all was at one moment. For short entries: an answer has room for [`MAX_PAGE_BYTES`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never `Conflict`; [`StoreError::TooLarge`] for more than [`MAX_OPERATIONS`] keys.
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError>;
+
     /// Up to `limit` entries (at most [`MAX_PAGE`], and [`MAX_PAGE_BYTES`]) whose keys begin with `prefix` and come after the
     /// key `after`.
     ///

@@ -237,6 +237,12 @@ pub(super) fn check_key(key: &str) -> Result<(), StoreError> {
     within("key", key.len(), MAX_KEY)
 }
 
+/// Refuses keys that no store reads together.
+pub(super) fn check_keys(keys: &[String]) -> Result<(), StoreError> {
+    within("number of keys", keys.len(), MAX_OPERATIONS)?;
+    keys.iter().try_for_each(|key| check_key(key))
+}
+
 fn within(what: &'static str, size: usize, limit: usize) -> Result<(), StoreError> {
     if size > limit {
         return Err(StoreError::TooLarge { what, size, limit });

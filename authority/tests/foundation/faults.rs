@@ -35,6 +35,10 @@ impl<C: Commits> Store for Through<C> {
         self.inner.get(key).await
     }
 
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.inner.get_all(keys).await
+    }
+
     async fn list(
         &self,
         prefix: &str,
@@ -97,6 +101,11 @@ impl Store for Faulty {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         self.up()?;
         self.inner.get(key).await
+    }
+
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.up()?;
+        self.inner.get_all(keys).await
     }
 
     async fn list(

@@ -194,6 +194,11 @@ impl Store for Wayward {
         self.inner.get(key).await
     }
 
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.up()?;
+        self.inner.get_all(keys).await
+    }
+
     async fn list(
         &self,
         prefix: &str,

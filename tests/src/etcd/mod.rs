@@ -157,6 +157,12 @@ impl Etcd {
         self.members.iter().map(address).collect()
     }
 
+    /// The process ids of the members that run.
+    pub fn ids(&self) -> Vec<u32> {
+        let running = self.members.iter().flat_map(|m| m.process.as_ref());
+        running.map(Process::id).collect()
+    }
+
     /// The files of its CA and of a client's certificate and key, where it speaks TLS.
     pub fn tls_files(&self) -> Option<[PathBuf; 3]> {
         let files = self.tls.as_ref()?;

@@ -98,6 +98,25 @@ async fn all_services_are_no_more_than_one_call_takes() {
 }
 
 #[tokio::test]
+async fn what_was_read_ahead_is_used_and_seen_to_be_outdated() {
+    let place = Place::new().await;
+    let (registry, act) = (&place.registry, &place.act);
+    place.grant("group/ops", "*").await;
+    let keys = vec![key::GRANTS_CHANGED.to_owned(), key::user("alice")];
+    let read = registry.reading(keys).await.unwrap();
+    let user = read.user("alice").await.unwrap();
+    let principal = "user/alice".parse().unwrap();
+    let (grantee, all) = ("group/ops".parse().unwrap(), "*".parse().unwrap());
+    registry.remove_grant(act, &grantee, &all).await.unwrap();
+    let applying = Applying::to(&read, &principal, user.record.registration);
+    let applying = applying.await.unwrap();
+    assert!(applying.is_outdated(registry).await.unwrap());
+    let late = applying.rest(Transaction::new().put("key", "value"));
+    let late = registry.note(late).await;
+    assert!(matches!(late, Err(Failure::Contended)), "{late:?}");
+}
+
+#[tokio::test]
 async fn whatever_takes_something_away_makes_it_outdated() {
     let place = Place::new().await;
     let (registry, act) = (&place.registry, &place.act);
@@ -106,7 +125,7 @@ async fn whatever_takes_something_away_makes_it_outdated() {
     let all = "*".parse().unwrap();
     let before = place.applying().await;
     place.grant("group/ops", "*").await;
-    assert!(!before.is_outdated().await.unwrap(), "it only gave");
+    assert!(!before.is_outdated(registry).await.unwrap(), "it only gave");
     let fewer = Conditions {
         max_lease: Some(Some(std::time::Duration::from_secs(60))),
         ..Conditions::default()
@@ -115,22 +134,25 @@ async fn whatever_takes_something_away_makes_it_outdated() {
         .set_grant(act, &grantee, &all, fewer.clone())
         .await
         .unwrap();
-    assert!(before.is_outdated().await.unwrap());
+    assert!(before.is_outdated(registry).await.unwrap());
     let before = place.applying().await;
     registry
         .set_grant(act, &grantee, &all, fewer)
         .await
         .unwrap();
-    assert!(!before.is_outdated().await.unwrap(), "nothing changed");
+    assert!(
+        !before.is_outdated(registry).await.unwrap(),
+        "nothing changed"
+    );
     registry.remove_grant(act, &grantee, &all).await.unwrap();
-    assert!(before.is_outdated().await.unwrap());
+    assert!(before.is_outdated(registry).await.unwrap());
     let before = place.applying().await;
     registry
         .remove_group_member(act, &ops, "alice")
         .await
         .unwrap();
-    assert!(before.is_outdated().await.unwrap());
+    assert!(before.is_outdated(registry).await.unwrap());
     let before = place.applying().await;
     registry.remove_group(act, &ops).await.unwrap();
-    assert!(before.is_outdated().await.unwrap());
+    assert!(before.is_outdated(registry).await.unwrap());
 }

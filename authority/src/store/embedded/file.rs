@@ -72,6 +72,11 @@ impl DatabaseFile {
         &self.ended
     }
 
+    /// Whether it is open, and nobody is about to close it.
+    pub(super) fn is_open(&self) -> bool {
+        self.database.try_read().is_ok_and(|open| open.is_some())
+    }
+
     pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
@@ -290,7 +295,9 @@ mod tests {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         assert!(file.with(|_| Err::<(), _>(full().into())).is_err());
         assert!(!file.ended().is_cancelled());
+        assert!(!file.is_open());
         file.with(|_| Ok(())).unwrap();
+        assert!(file.is_open());
     }
 
     #[test]

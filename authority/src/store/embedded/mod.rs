@@ -23,7 +23,7 @@ use snapshot::Reading;
 use writer::{Job, Writer};
 
 use super::session::Life;
-use super::transaction::check_key;
+use super::transaction::{check_key, check_keys};
 use super::{
     BootTime, Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Revision, Session, Snapshot, Store,
     StoreError, Transaction, Watch,
@@ -94,6 +94,18 @@ impl Embedded {
         self.writer.file.ended().clone().cancelled_owned()
     }
 
+    /// Reads a few pages. They are most likely in memory, so handing that to another thread takes longer than doing it; but for opening the file
+    /// anew, which takes seconds where it is large.
+    async fn read_few<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self.writer.file.is_open() {
+            true => self.writer.file.with(read),
+            false => self.read(read).await,
+        }
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
@@ -120,10 +132,24 @@ impl Store for Embedded {
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
         check_key(key)?;
         let key = key.to_owned();
-        self.read(move |database| {
+        self.read_few(move |database| {
             let entries = database.begin_read()?.open_table(ENTRIES)?;
             let found = entries.get(key.as_str())?;
             Ok(found.map(|found| entry(&key, found.value())))
+        })
+        .await
+    }
+
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        check_keys(keys)?;
+        let keys = keys.to_vec();
+        self.read_few(move |database| {
+            let entries = database.begin_read()?.open_table(ENTRIES)?;
+            let get = |key: &String| {
+                let found = entries.get(key.as_str())?;
+                Ok(found.map(|found| entry(key, found.value())))
+            };
+            keys.iter().map(get).collect()
         })
         .await
     }

@@ -18,7 +18,7 @@ use tonic::async_trait;
 use connection::{Connections, Repeat};
 use etcd_client::{CompactionOptions, Error};
 
-use super::transaction::check_key;
+use super::transaction::{check_key, check_keys};
 use super::{
     Entry, MAX_PAGE, Page, Revision, Session, Snapshot, SnapshotSource, Store, StoreError,
     Transaction, Watch,
@@ -70,6 +70,11 @@ impl Store for Etcd {
         self.connections.forward().after(before, answer.header())?;
         let found = answer.take_kvs().into_iter().next();
         found.map(|found| page::entry(keys, found)).transpose()
+    }
+
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, StoreError> {
+        check_keys(keys)?;
+        txn::read(&self.connections, keys).await
     }
 
     async fn list(

@@ -1,8 +1,9 @@
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
 
-use super::super::{Check, Operation, Revision, SessionId, StoreError, Transaction};
+use super::super::{Check, Entry, Operation, Revision, SessionId, StoreError, Transaction};
 use super::connection::{Connections, Repeat};
 use super::keys::Keys;
+use super::page::entry;
 use super::revision;
 
 /// Commits as one transaction of etcd. Where a check does not hold, the same transaction reads what all of them rest on.
@@ -39,6 +40,40 @@ pub(super) async fn commit(
     let failed = checks.find(|(check, found)| !check.holds(*found));
     let key = failed.map_or_else(String::new, |(check, _)| check.key().to_owned());
     Err(StoreError::Conflict { key })
+}
+
+/// Reads several keys in one transaction of etcd.
+pub(super) async fn read(
+    connections: &Connections,
+    wanted: &[String],
+) -> Result<Vec<Option<Entry>>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = connections.keys();
+    let gets: Vec<_> = wanted
+        .iter()
+        .map(|key| TxnOp::get(keys.full(key), None))
+        .collect();
+    let txn = Txn::new().and_then(gets);
+    let before = connections.forward().before()?;
+    let answer = connections.call(Repeat::Freely, |client| {
+        let (mut kv, txn) = (client.kv_client(), txn.clone());
+        async move { kv.txn(txn).await }
+    });
+    let answer = answer.await?;
+    connections.forward().after(before, answer.header())?;
+    let found = answer.op_responses().into_iter().map(|found| match found {
+        TxnOpResponse::Get(mut found) => found.take_kvs().into_iter().next(),
+        _ => None,
+    });
+    let found = found.map(|found| found.map(|found| entry(keys, found)).transpose());
+    let found: Vec<_> = found.collect::<Result<_, _>>()?;
+    if found.len() != wanted.len() {
+        let what = "etcd answered another number of keys than it was asked for";
+        return Err(StoreError::Corrupt(what.into()));
+    }
+    Ok(found)
 }
 
 fn txn(keys: &Keys, transaction: &Transaction) -> Txn {

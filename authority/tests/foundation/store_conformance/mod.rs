@@ -16,6 +16,7 @@ type Shared = Arc<dyn Store>;
 /// Runs all cases.
 pub(crate) async fn conforms<F: Future<Output = Shared>>(empty: impl Fn() -> F) {
     what_is_put_is_got(empty().await).await;
+    several_keys_are_read_at_one_moment(empty().await).await;
     revisions_go_up_and_entries_know_theirs(empty().await).await;
     checks_decide_all_or_nothing(empty().await).await;
     a_transaction_without_changes_only_checks(empty().await).await;
@@ -59,6 +60,45 @@ async fn what_is_put_is_got(store: Shared) {
         .await
         .unwrap();
     assert!(store.get("a").await.unwrap().is_none());
+}
+
+async fn several_keys_are_read_at_one_moment(store: Shared) {
+    let keys = ["b", "never there", "a", "b"].map(str::to_owned);
+    assert_eq!(store.get_all(&keys).await.unwrap(), [const { None }; 4]);
+    assert!(store.get_all(&[]).await.unwrap().is_empty());
+    let both = |value: u8| {
+        let value = vec![value];
+        Transaction::new().put("a", value.clone()).put("b", value)
+    };
+    store.commit(both(0)).await.unwrap();
+    let writer = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for value in 1..50 {
+                store.commit(both(value)).await.unwrap();
+            }
+        })
+    };
+    loop {
+        let is_last = writer.is_finished();
+        let found = store.get_all(&keys).await.unwrap();
+        let found: Vec<_> = found.into_iter().collect();
+        let [Some(b), None, Some(a), Some(again)] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((&a.value, a.revision), (&b.value, b.revision));
+        assert_eq!((&b.key[..], b), ("b", again));
+        if is_last {
+            assert_eq!(a.value, [49]);
+            break;
+        }
+    }
+    writer.await.unwrap();
+    let many = vec!["a".to_owned(); MAX_OPERATIONS];
+    assert_eq!(store.get_all(&many).await.unwrap().len(), MAX_OPERATIONS);
+    let many = vec!["a".to_owned(); MAX_OPERATIONS + 1];
+    let too_many = store.get_all(&many).await;
+    assert!(matches!(too_many, Err(StoreError::TooLarge { .. })));
 }
 
 async fn revisions_go_up_and_entries_know_theirs(store: Shared) {

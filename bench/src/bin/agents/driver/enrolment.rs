@@ -9,7 +9,7 @@ use super::{
     cluster::Cluster,
     crowd::Crowd,
     measured::Enrolment,
-    process::Meter,
+    meter::Meter,
     progress::{say, show},
 };
 use crate::messages::Order;

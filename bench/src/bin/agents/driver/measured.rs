@@ -1,11 +1,9 @@
 //! The figures.
 
+use cattery_report::process::Memory;
 use serde::Serialize;
 
-use super::{
-    Store,
-    process::{Memory, Processors},
-};
+use super::{Store, meter::Processors};
 use crate::{messages::Attempts, spread::Spread};
 
 /// An authority has to stay below this while all agents are idle.

@@ -5,7 +5,7 @@ mod cluster;
 mod crowd;
 mod enrolment;
 mod measured;
-mod process;
+mod meter;
 mod progress;
 mod stage;
 mod table;

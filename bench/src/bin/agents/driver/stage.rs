@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use cattery_proto::v1::KeyCommand;
+use cattery_report::process::memory;
 use tokio::time::sleep;
 
 use super::{
     cluster::Cluster,
     crowd::Crowd,
     measured::{Arrival, Enrolment, Idle, Restart, Rotation, Stage},
-    process::{Meter, Processors, memory},
+    meter::{Meter, Processors},
     progress::say,
 };
 use crate::{
