@@ -55,7 +55,11 @@ impl Agent {
         presentation: &str,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
-        let now = Moment::now();
+        let now = match presenter {
+            None => question.asked_at,
+            // The one before it may have waited for an authority.
+            Some(_) => Moment::now(),
+        };
         let (kept, spend) = self.verify_at(now, question, presenter, presentation, |verified| {
             let (not_after, token_id) = (verified.not_after(), verified.token_id());
             let principal = self.decision_log.has_all();
