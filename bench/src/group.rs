@@ -4,13 +4,17 @@ use anyhow::Result;
 use cattery_report::Page;
 use clap::ValueEnum;
 
-use crate::core;
+use crate::{agent, core};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Group {
     /// Verifying, minting and narrowing, over the floor that the hash sets
     Core,
+    /// The agent, beside a server that answers the same and looks at nothing
+    Agent,
+    /// The agent for ten minutes at half of its capacity
+    Steady,
 }
 
 impl Group {
@@ -24,6 +28,8 @@ impl Group {
     pub(crate) fn measure(self, smoke: bool) -> Result<Page> {
         match self {
             Self::Core => core::measure(smoke),
+            Self::Agent => agent::measure(smoke),
+            Self::Steady => agent::steady::measure(smoke),
         }
     }
 }

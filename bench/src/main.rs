@@ -1,6 +1,7 @@
 //! Measures Cattery beside what people would pick instead, and writes a report. `bench/README.md` says how to run it.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod core;
 mod group;
 
@@ -11,13 +12,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, ValueEnum as _};
+use clap::{Parser, Subcommand, ValueEnum as _};
 
 use group::Group;
 
 /// Measures, and writes a page for each group.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// The groups to measure; all of them if there is none
     #[arg(value_enum)]
     groups: Vec<Group>,
@@ -27,6 +31,17 @@ struct Args {
     /// So little work that the figures say nothing: whether the measurements run at all
     #[arg(long)]
     smoke: bool,
+}
+
+/// What this program does as another process of a measurement.
+#[derive(Subcommand)]
+enum Part {
+    /// Answers as an agent does, and looks at nothing
+    #[command(hide = true)]
+    Bare {
+        /// Where the answers are, and the sockets come
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,6 +55,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(Part::Bare { folder }) = &args.part {
+        return agent::serve_bare(folder);
+    }
     let groups = match &args.groups[..] {
         [] => Group::value_variants(),
         groups => groups,
