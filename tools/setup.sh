@@ -44,6 +44,7 @@ need_companions() {
     need python3-jsonschema /usr/bin/python3 -c 'import jsonschema'
     need python3-yaml /usr/bin/python3 -c 'import yaml'
     need faketime command -v faketime
+    need valgrind command -v valgrind
     need python3-venv python3 -c 'import ensurepip'
 }
 

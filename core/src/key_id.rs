@@ -25,6 +25,7 @@ pub struct KeyId<'a> {
 }
 
 impl<'a> KeyId<'a> {
+    #[inline(always)]
     pub(crate) fn decode(message: &'a [u8]) -> Result<Self, FormError> {
         let mut reader = Reader::new(message);
         let epoch = reader.uint32(1)?;

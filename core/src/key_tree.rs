@@ -14,11 +14,13 @@
 
 use constant_time_eq::constant_time_eq_32;
 
+use crate::compress::{Block, Words};
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Secret, sha256};
+use crate::mac::{Keyed, Mac, Message, Output, Secret, block_of, blocks};
 use crate::name::ServiceName;
-use crate::wire::Sink;
+use crate::payload::Encoded;
+use crate::wire::{Short, Sink};
 
 /// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
 /// `cat1.sea` (encrypted tokens), `cat1.sig` (HTTP message signatures).
@@ -43,9 +45,9 @@ impl Label {
     }
 }
 
-fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac)) -> Secret {
-    let mut mac = key.begin();
-    mac.put(label.bytes());
+#[inline]
+fn mac(key: &Keyed, label: Label, message: impl FnOnce(&mut Mac<'_>)) -> Output {
+    let mut mac = key.begin(label.bytes());
     message(&mut mac);
     mac.finish()
 }
@@ -66,7 +68,8 @@ impl RootKey {
 
     /// S, the key of one service in this epoch.
     pub fn service_key(&self, service: &ServiceName, generation: u32) -> ServiceKey {
-        ServiceKey::keyed(mac(&Keyed::new(&self.0.0), Label::Service, |mac| {
+        let root = Keyed::new(&Output::of(&self.0.0));
+        ServiceKey::keyed(&mac(&root, Label::Service, |mac| {
             mac.put(&generation.to_be_bytes());
             mac.put(service.as_str().as_bytes());
         }))
@@ -81,14 +84,20 @@ pub struct ServiceKey {
 }
 
 impl ServiceKey {
-    /// Takes a copy of the 32 bytes; wiping the original is the caller's.
-    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        Self::keyed(Secret(*bytes))
+    pub(crate) fn keyed_state(&self) -> &Keyed {
+        &self.state
     }
 
-    fn keyed(bytes: Secret) -> Self {
-        let state = Keyed::new(&bytes.0);
-        Self { bytes, state }
+    /// Takes a copy of the 32 bytes; wiping the original is the caller's.
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
+        Self::keyed(&Output::of(bytes))
+    }
+
+    fn keyed(key: &Output) -> Self {
+        Self {
+            bytes: Secret(key.to_bytes()),
+            state: Keyed::new(key),
+        }
     }
 
     /// The bytes, to seal them. Secret.
@@ -98,30 +107,168 @@ impl ServiceKey {
 
     /// U, the key of the lease that `id` names. Its epoch, service and generation are this key's own, and not looked at.
     pub fn user_key(&self, id: &KeyId<'_>) -> TokenKey {
-        TokenKey::keyed(mac(&self.state, Label::User, |mac| {
-            mac.put(&id.version.to_be_bytes());
-            mac.put(&id.expires_at.to_be_bytes());
-            mac.put(&id.lease_id);
-            mac.put(id.principal.as_bytes());
-        }))
+        TokenKey::keyed(&self.state.mac(&user_message(id)))
+    }
+
+    /// The state of the same.
+    pub fn user_state(&self, id: &KeyId<'_>) -> TokenState {
+        TokenState::of(&self.state.mac(&user_message(id)))
     }
 }
 
-/// K_i, what signs tokens: a user key U (K_0), or one narrowed by caveats.
+/// A message of the chain in two parts, for those who hash several at a time.
+pub(crate) struct Row<'m> {
+    head: Short<USER_HEAD>,
+    tail: &'m [u8],
+}
+
+impl<'m> Row<'m> {
+    pub(crate) fn user(id: &KeyId<'m>) -> Self {
+        let mut head = Short::new();
+        head.put(&user_head(id));
+        Self {
+            head,
+            tail: id.principal.as_bytes(),
+        }
+    }
+
+    pub(crate) fn attenuation(caveat: &'m [u8]) -> Self {
+        Self::labelled(Label::Attenuate, caveat)
+    }
+
+    pub(crate) fn token(payload: &'m [u8]) -> Self {
+        Self::labelled(Label::Token, payload)
+    }
+
+    /// How many blocks it fills.
+    pub(crate) fn blocks(&self) -> usize {
+        blocks(self.head.as_slice().len() + self.tail.len())
+    }
+
+    /// One of them.
+    #[inline]
+    pub(crate) fn block(&self, number: usize) -> Block {
+        block_of(self.head.as_slice(), self.tail, number)
+    }
+
+    fn labelled(label: Label, tail: &'m [u8]) -> Self {
+        let mut head = Short::new();
+        head.put(label.bytes());
+        Self { head, tail }
+    }
+}
+
+const USER_HEAD: usize = 29;
+
+#[inline]
+fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, USER_HEAD> {
+    Message::new(&user_head(id), id.principal.as_bytes())
+}
+
+#[inline]
+fn user_head(id: &KeyId<'_>) -> [u8; USER_HEAD] {
+    let mut head = [0; USER_HEAD];
+    head[..9].copy_from_slice(Label::User.bytes());
+    head[9..13].copy_from_slice(&id.version.to_be_bytes());
+    head[13..21].copy_from_slice(&id.expires_at.to_be_bytes());
+    head[21..].copy_from_slice(&id.lease_id);
+    head
+}
+
+#[inline]
+fn attenuation(caveat: &[u8]) -> Message<'_, 9> {
+    Message::new(Label::Attenuate.bytes(), caveat)
+}
+
+/// What T_0 is the MAC of.
+pub(crate) struct SignedPayload<'m>(Message<'m, 9>);
+
+impl<'m> SignedPayload<'m> {
+    /// A token's encoded payload.
+    #[inline]
+    pub(crate) fn token(payload: &'m [u8]) -> Self {
+        Self(Message::new(Label::Token.bytes(), payload))
+    }
+
+    /// A discharge's.
+    #[inline]
+    pub(crate) fn discharge(payload: &'m [u8]) -> Self {
+        Self(Message::new(Label::Discharge.bytes(), payload))
+    }
+}
+
+/// The keyed state of a [`TokenKey`]: it signs and narrows as the key does, and does not say the key's bytes. What a verifier rebuilds, and
+/// may keep.
+pub struct TokenState(Keyed);
+
+impl TokenState {
+    pub(crate) fn keyed_state(&self) -> &Keyed {
+        &self.0
+    }
+
+    fn of(key: &Output) -> Self {
+        Self(Keyed::new(key))
+    }
+
+    /// That of K_{i+1}: this key, narrowed by an encoded caveat.
+    #[must_use]
+    pub fn attenuate(&self, caveat: &[u8]) -> Self {
+        Self::of(&self.0.mac(&attenuation(caveat)))
+    }
+
+    /// T_0 of a token with this encoded payload.
+    pub fn token(&self, payload: &[u8]) -> SecretTag {
+        self.sign(&SignedPayload::token(payload))
+    }
+
+    /// T_0 of a discharge with this encoded payload.
+    pub fn discharge(&self, payload: &[u8]) -> SecretTag {
+        self.sign(&SignedPayload::discharge(payload))
+    }
+
+    #[inline]
+    pub(crate) fn sign(&self, signed: &SignedPayload<'_>) -> SecretTag {
+        SecretTag(self.0.mac(&signed.0))
+    }
+
+    pub(crate) fn token_of(&self, payload: &Encoded<'_>) -> SecretTag {
+        self.sign_encoded(Label::Token, payload)
+    }
+
+    pub(crate) fn discharge_of(&self, payload: &Encoded<'_>) -> SecretTag {
+        self.sign_encoded(Label::Discharge, payload)
+    }
+
+    #[inline]
+    fn sign_encoded(&self, label: Label, payload: &Encoded<'_>) -> SecretTag {
+        SecretTag(if payload.claims().is_empty() {
+            self.0.mac(&Message::new(label.bytes(), payload.front()))
+        } else {
+            mac(&self.0, label, |mac| {
+                mac.put(payload.front());
+                mac.put(payload.claims());
+            })
+        })
+    }
+}
+
+/// K_i, what signs tokens: a user key U (K_0), or one narrowed by caveats. With its state.
 pub struct TokenKey {
     bytes: Secret,
-    state: Keyed,
+    state: TokenState,
 }
 
 impl TokenKey {
     /// Takes a copy of the 32 bytes; wiping the original is the caller's.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        Self::keyed(Secret(*bytes))
+        Self::keyed(&Output::of(bytes))
     }
 
-    fn keyed(bytes: Secret) -> Self {
-        let state = Keyed::new(&bytes.0);
-        Self { bytes, state }
+    fn keyed(key: &Output) -> Self {
+        Self {
+            bytes: Secret(key.to_bytes()),
+            state: TokenState::of(key),
+        }
     }
 
     /// The bytes, to seal or write them. Secret.
@@ -129,79 +276,81 @@ impl TokenKey {
         &self.bytes.0
     }
 
+    /// What signs.
+    pub fn state(&self) -> &TokenState {
+        &self.state
+    }
+
     /// K_{i+1}: this key, narrowed by an encoded caveat.
-    #[must_use]
-    pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self::keyed(mac(&self.state, Label::Attenuate, |mac| mac.put(caveat)))
-    }
-
-    /// T_0 of a token with this encoded payload.
-    pub fn token(&self, payload: &[u8]) -> SecretTag {
-        self.token_of(|mac| mac.put(payload))
-    }
-
-    /// T_0 of a discharge with this encoded payload.
-    pub fn discharge(&self, payload: &[u8]) -> SecretTag {
-        self.discharge_of(|mac| mac.put(payload))
-    }
-
-    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> Self {
-        Self::keyed(mac(&self.state, Label::Attenuate, caveat))
-    }
-
-    pub(crate) fn token_of(&self, payload: impl FnOnce(&mut Mac)) -> SecretTag {
-        SecretTag(mac(&self.state, Label::Token, payload))
-    }
-
-    pub(crate) fn discharge_of(&self, payload: impl FnOnce(&mut Mac)) -> SecretTag {
-        SecretTag(mac(&self.state, Label::Discharge, payload))
-    }
-}
-
-/// T_j while it is secret: with it, caveats j+1 and on could be left out. The last one becomes the tag.
-pub struct SecretTag(Secret);
-
-impl SecretTag {
-    /// T_{j+1}: this token, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
         self.attenuate_of(|mac| mac.put(caveat))
     }
 
-    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> Self {
-        Self(mac(&Keyed::new(&self.0.0), Label::Attenuate, caveat))
+    /// T_0 of a token with this encoded payload.
+    pub fn token(&self, payload: &[u8]) -> SecretTag {
+        self.state.token(payload)
+    }
+
+    /// T_0 of a discharge with this encoded payload.
+    pub fn discharge(&self, payload: &[u8]) -> SecretTag {
+        self.state.discharge(payload)
+    }
+
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {
+        Self::keyed(&mac(&self.state.0, Label::Attenuate, caveat))
+    }
+}
+
+/// T_j while it is secret: with it, caveats j+1 and on could be left out. The last one becomes the tag.
+pub struct SecretTag(Output);
+
+impl SecretTag {
+    /// What a chain came to that was hashed elsewhere.
+    pub(crate) fn of(words: &Words) -> Self {
+        Self(Output::of_words(words))
+    }
+
+    /// T_{j+1}: this token, narrowed by an encoded caveat.
+    #[must_use]
+    pub fn attenuate(&self, caveat: &[u8]) -> Self {
+        Self(Keyed::new(&self.0).mac(&attenuation(caveat)))
+    }
+
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {
+        Self(mac(&Keyed::new(&self.0), Label::Attenuate, caveat))
     }
 
     /// SHA-256 of this T: names it without giving it away. Of T_0, it is what a discharge is `bound_to` (SPEC section 7).
     pub fn digest(&self) -> [u8; KEY_LEN] {
-        sha256(&self.0.0)
+        self.0.sha256()
     }
 
     /// Makes the last T the tag, for all who see the token.
     pub fn publish(&self) -> PublicTag {
-        PublicTag(Secret(self.0.0))
+        PublicTag(self.0.to_bytes())
     }
 
     /// Whether a token's tag is this one; in constant time.
-    pub fn matches(&self, tag: &PublicTag) -> bool {
-        constant_time_eq_32(&self.0.0, &tag.0.0)
+    pub fn matches(&self, tag: &[u8; KEY_LEN]) -> bool {
+        constant_time_eq_32(&self.0.to_bytes(), tag)
     }
 }
 
 /// The tag as it is on the wire: known to whoever holds the token, and nothing for a log.
-pub struct PublicTag(Secret);
+pub struct PublicTag([u8; KEY_LEN]);
 
 impl PublicTag {
     pub(crate) fn from_wire(bytes: &[u8; KEY_LEN]) -> Self {
-        Self(Secret(*bytes))
+        Self(*bytes)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_LEN] {
-        &self.0.0
+        &self.0
     }
 
     /// What a holder of the token does to narrow it: the tag is the next T's key.
-    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac)) -> SecretTag {
-        SecretTag(mac(&Keyed::new(&self.0.0), Label::Attenuate, caveat))
+    pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> SecretTag {
+        SecretTag(Output::of(&self.0)).attenuate_of(caveat)
     }
 }

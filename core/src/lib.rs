@@ -57,6 +57,10 @@
 #![forbid(unsafe_code)]
 
 mod caveat;
+mod chains;
+mod compress;
+#[cfg(test)]
+mod counts;
 pub mod epoch;
 mod form;
 mod forward;
@@ -80,7 +84,7 @@ pub use caveat::{AnyOf, Caveat, CaveatError, CaveatFailure, CaveatKind, CaveatTe
 pub use form::FormError;
 pub use forward::{FORWARD_HEADER, ForwardHeader, PRESENTER_KEY};
 pub use key_id::KeyId;
-pub use key_tree::{PublicTag, RootKey, SecretTag, ServiceKey, TokenKey};
+pub use key_tree::{PublicTag, RootKey, SecretTag, ServiceKey, TokenKey, TokenState};
 pub use mint::{DischargeSpec, MintError, Minted, TokenSpec};
 pub use name::{NameError, Principal, PrincipalKind, ServiceName, UserName};
 pub use request::{RequestFacts, request_digest};
@@ -90,7 +94,7 @@ pub use token::{AttenuateError, UnverifiedToken, attenuate_token};
 pub use user_key::{KeyError, UserKey};
 pub use verify::{
     Code, Demand, Demands, Denied, Found, Keyring, Keys, LeaseFailure, MemorySince, NoRevocations,
-    NoSingleUse, Part, PayloadFailure, Policy, Reason, Revocations, Scratch, SingleUse,
-    UnknownCode, Use, UseRefused, Verified, Verifier,
+    NoSingleUse, Part, PayloadFailure, Policy, Presentation, Question, Reason, Revocations,
+    Scratch, SingleUse, UnknownCode, Use, UseRefused, Verified, Verifier,
 };
 pub use wire::WireError;

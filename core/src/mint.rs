@@ -3,12 +3,12 @@
 use crate::caveat::{Caveat, CaveatError, CaveatKind};
 use crate::form::FormError;
 use crate::key_tree::SecretTag;
-use crate::limits::{ID_LEN, MAX_CAVEATS, MAX_TICKET, MIN_TICKET};
-use crate::payload::{DischargePayload, Payload, claims_type_is_valid};
-use crate::text::{DISCHARGE, TOKEN};
-use crate::token::{Signed, allowed_in_discharge};
+use crate::limits::{ID_LEN, KEY_LEN, MAX_CAVEATS, MAX_MESSAGE, MAX_TICKET, MIN_TICKET};
+use crate::payload::{DischargePayload, Encoded, Payload, claims_type_is_valid};
+use crate::text::{Base64, DISCHARGE, TOKEN, encoded_len};
+use crate::token::{PAYLOAD, allowed_in_discharge, put_end};
 use crate::user_key::UserKey;
-use crate::wire::Sink;
+use crate::wire::{Sink, element_len, put_header};
 
 /// What a token is to say. Times are Unix seconds; the id is 16 random bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,8 +80,9 @@ impl UserKey {
             claims_type,
             claims,
         };
-        let first = self.token_key().token_of(|mac| payload.put(mac));
-        self.sign(TOKEN, first, |out| payload.put(out), caveats, out)
+        let payload = payload.encode();
+        let first = self.token_key().state().token_of(&payload);
+        self.sign(TOKEN, first, &payload, caveats, out)
     }
 
     /// Mints a discharge: writes its text to `out`, in place of what is there.
@@ -113,8 +114,9 @@ impl UserKey {
             ticket,
             bound_to: bound_to.map_or(&[], |digest| digest),
         };
-        let first = self.token_key().discharge_of(|mac| payload.put(mac));
-        self.sign(DISCHARGE, first, |out| payload.put(out), caveats, out)
+        let payload = payload.encode();
+        let first = self.token_key().state().discharge_of(&payload);
+        self.sign(DISCHARGE, first, &payload, caveats, out)
             .map(|_| ())
     }
 
@@ -122,7 +124,7 @@ impl UserKey {
         if not_before > not_after {
             return Err(MintError::Order);
         }
-        match self.id().expires_at {
+        match self.expires_at() {
             expires_at if not_after > expires_at => Err(MintError::OutlivesKey { expires_at }),
             _ => Ok(()),
         }
@@ -132,35 +134,48 @@ impl UserKey {
         &self,
         prefix: &str,
         first: SecretTag,
-        payload: impl Fn(&mut dyn Sink),
+        payload: &Encoded<'_>,
         caveats: &[Caveat<'_>],
         out: &mut String,
     ) -> Result<Minted, MintError> {
         if caveats.len() > MAX_CAVEATS {
             return Err(FormError::TooManyCaveats.into());
         }
+        let mut len = self.head().len() + field_len(payload.len()) + element_len(KEY_LEN);
         let mut last: Option<SecretTag> = None;
         for caveat in caveats {
             caveat.check()?;
+            len += element_len(caveat.encoded_len());
             last = Some(
                 last.as_ref()
                     .unwrap_or(&first)
                     .attenuate_of(|mac| caveat.put(mac)),
             );
         }
-        let tag = last.as_ref().unwrap_or(&first).publish();
-        let key_id = self.id();
-        let signed = Signed {
-            key_id: &key_id,
-            key_caveats: self.caveat_region(),
-            payload,
-            kept: &[],
-            added: caveats,
-            tag: &tag,
-        };
-        signed.write(prefix, out)?;
+        if len > MAX_MESSAGE {
+            return Err(FormError::TooLong.into());
+        }
+        out.reserve(encoded_len(prefix, len));
+        out.push_str(prefix);
+        let mut text = Base64::behind(self.head(), out);
+        if payload.len() > 0 {
+            put_header(&mut text, PAYLOAD, payload.len());
+            text.put(payload.front());
+            text.put(payload.claims());
+        }
+        put_end(
+            &mut text,
+            caveats,
+            &last.as_ref().unwrap_or(&first).publish(),
+        );
+        text.finish();
         Ok(Minted { first })
     }
+}
+
+/// Nothing where it is empty.
+fn field_len(len: usize) -> usize {
+    if len == 0 { 0 } else { element_len(len) }
 }
 
 /// Why a token or a discharge cannot be minted: no verifier would accept it.

@@ -94,16 +94,38 @@ impl Principal {
     }
 }
 
+/// Which bytes a kind of name allows.
+struct Allowed([bool; 256]);
+
+impl Allowed {
+    const fn of(bytes: &[u8]) -> Self {
+        let mut allowed = [false; 256];
+        let mut at = 0;
+        while at < bytes.len() {
+            allowed[bytes[at] as usize] = true;
+            at += 1;
+        }
+        Self(allowed)
+    }
+
+    fn check(&self, name: &str) -> Result<(), NameError> {
+        match name.bytes().position(|b| !self.0[usize::from(b)]) {
+            Some(at) => Err(NameError::BadByte { at }),
+            None => Ok(()),
+        }
+    }
+}
+
+static IN_SERVICE: Allowed = Allowed::of(b"abcdefghijklmnopqrstuvwxyz0123456789._-");
+static IN_USER: Allowed =
+    Allowed::of(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+=:~-/");
+
 pub(crate) fn check_service(name: &str) -> Result<(), NameError> {
-    let allowed =
-        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
     let first = *name.as_bytes().first().ok_or(NameError::Empty)?;
     if name.len() > MAX_SERVICE {
         return Err(NameError::TooLong { max: MAX_SERVICE });
     }
-    if let Some(at) = name.bytes().position(|b| !allowed(b)) {
-        return Err(NameError::BadByte { at });
-    }
+    IN_SERVICE.check(name)?;
     if matches!(first, b'.' | b'_' | b'-') {
         return Err(NameError::BadStart);
     }
@@ -111,20 +133,17 @@ pub(crate) fn check_service(name: &str) -> Result<(), NameError> {
 }
 
 pub(crate) fn check_user(name: &str) -> Result<(), NameError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._@+=:~-/".contains(&b);
     if name.is_empty() {
         return Err(NameError::Empty);
     }
     if name.len() > MAX_USER {
         return Err(NameError::TooLong { max: MAX_USER });
     }
-    if let Some(at) = name.bytes().position(|b| !allowed(b)) {
-        return Err(NameError::BadByte { at });
-    }
-    for segment in name.split('/') {
+    IN_USER.check(name)?;
+    for segment in name.as_bytes().split(|byte| *byte == b'/') {
         match segment {
-            "" => return Err(NameError::EmptySegment),
-            "." | ".." => return Err(NameError::DotSegment),
+            b"" => return Err(NameError::EmptySegment),
+            b"." | b".." => return Err(NameError::DotSegment),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The inner pass (SPEC sections 3 and 7): payloads of tokens and of discharges.
 
 use crate::limits::MAX_CLAIMS_TYPE;
-use crate::wire::{Reader, Sink, WireError, put_bytes, put_uint};
+use crate::wire::{Reader, Short, WireError, put_bytes, put_header, put_uint};
 
 /// A token's payload, as it is written: the lengths and the syntax are the reader's to check.
 pub(crate) struct Payload<'a> {
@@ -26,12 +26,46 @@ impl<'a> Payload<'a> {
         Ok(payload)
     }
 
-    pub(crate) fn put(&self, out: &mut (impl Sink + ?Sized)) {
-        put_uint(out, 1, self.not_before);
-        put_uint(out, 2, self.not_after);
-        put_bytes(out, 3, self.token_id);
-        put_bytes(out, 4, self.claims_type.as_bytes());
-        put_bytes(out, 5, self.claims);
+    /// The encoding; what has no limit of its own stays where it is. The other fields are within theirs.
+    #[inline]
+    pub(crate) fn encode(&self) -> Encoded<'a> {
+        let mut front = Short::new();
+        put_uint(&mut front, 1, self.not_before);
+        put_uint(&mut front, 2, self.not_after);
+        put_bytes(&mut front, 3, self.token_id);
+        put_bytes(&mut front, 4, self.claims_type.as_bytes());
+        if !self.claims.is_empty() {
+            put_header(&mut front, 5, self.claims.len());
+        }
+        Encoded {
+            front,
+            claims: self.claims,
+        }
+    }
+}
+
+/// An encoded payload.
+pub(crate) struct Encoded<'a> {
+    front: Short<FRONT>,
+    claims: &'a [u8],
+}
+
+/// Room for two times, an id, the longest type, and headers.
+const FRONT: usize = 2 * 11 + 18 + (3 + MAX_CLAIMS_TYPE) + 11;
+
+impl<'a> Encoded<'a> {
+    /// All but the claims.
+    pub(crate) fn front(&self) -> &[u8] {
+        self.front.as_slice()
+    }
+
+    /// What is behind that.
+    pub(crate) fn claims(&self) -> &'a [u8] {
+        self.claims
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.front().len() + self.claims.len()
     }
 }
 
@@ -63,10 +97,13 @@ impl<'a> DischargePayload<'a> {
         Ok(payload)
     }
 
-    pub(crate) fn put(&self, out: &mut (impl Sink + ?Sized)) {
-        put_uint(out, 1, self.not_before);
-        put_uint(out, 2, self.not_after);
-        put_bytes(out, 3, self.ticket);
-        put_bytes(out, 4, self.bound_to);
+    /// The encoding. The ticket and the binding are within their limits.
+    pub(crate) fn encode(&self) -> Encoded<'static> {
+        let mut front = Short::new();
+        put_uint(&mut front, 1, self.not_before);
+        put_uint(&mut front, 2, self.not_after);
+        put_bytes(&mut front, 3, self.ticket);
+        put_bytes(&mut front, 4, self.bound_to);
+        Encoded { front, claims: &[] }
     }
 }

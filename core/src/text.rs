@@ -41,7 +41,7 @@ pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(presentation);
     let mut first = true;
     std::iter::from_fn(move || {
-        let (part, next) = match rest?.split_once(',') {
+        let (part, next) = match split_once_at_comma(rest?) {
             Some((part, next)) => (part.trim_end_matches(BLANK), Some(next)),
             None => (rest?, None),
         };
@@ -54,6 +54,11 @@ pub(crate) fn parts(presentation: &str) -> impl Iterator<Item = &str> {
         first = false;
         Some(part)
     })
+}
+
+fn split_once_at_comma(text: &str) -> Option<(&str, &str)> {
+    let at = memchr::memchr(b',', text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The presentation in the value of an `Authorization` header: what follows `Bearer ` (in any case), or `None` where
@@ -113,7 +118,7 @@ pub fn authorization<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Authoriz
 }
 
 /// A multiple of three, so that no chunk but the last ends inside a digit.
-const CHUNK: usize = 384;
+const CHUNK: usize = 192;
 
 /// Writes bytes as base64url at the end of a string, a chunk at a time, so that no copy of the whole is needed.
 pub(crate) struct Base64<'a> {
@@ -123,8 +128,8 @@ pub(crate) struct Base64<'a> {
 }
 
 impl<'a> Base64<'a> {
-    pub(crate) fn new(prefix: &str, out: &'a mut String) -> Self {
-        out.push_str(prefix);
+    #[inline]
+    pub(crate) fn new(out: &'a mut String) -> Self {
         Self {
             out,
             pending: [0; CHUNK],
@@ -132,13 +137,35 @@ impl<'a> Base64<'a> {
         }
     }
 
+    /// Goes on behind the digits of `head`, which are written here.
+    #[inline]
+    pub(crate) fn behind(head: &Head, out: &'a mut String) -> Self {
+        out.push_str(&head.digits);
+        let mut text = Self::new(out);
+        text.put(head.rest());
+        text
+    }
+
+    #[inline]
     pub(crate) fn finish(mut self) {
+        self.flush();
+    }
+
+    /// The same for what is secret.
+    pub(crate) fn finish_and_wipe(mut self) {
         self.flush();
         self.pending.zeroize();
     }
 
     fn flush(&mut self) {
-        URL_SAFE_NO_PAD.encode_string(&self.pending[..self.len], self.out);
+        let mut digits = [0; CHUNK / 3 * 4];
+        let pending = &self.pending[..self.len];
+        // The room is that of a whole chunk, and digits are ASCII: neither of the two can fail.
+        if let Ok(len) = URL_SAFE_NO_PAD.encode_slice(pending, &mut digits)
+            && let Ok(digits) = str::from_utf8(&digits[..len])
+        {
+            self.out.push_str(digits);
+        }
         self.len = 0;
     }
 }
@@ -155,6 +182,45 @@ impl Sink for Base64<'_> {
                 self.flush();
             }
         }
+    }
+
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        if self.len < CHUNK - 1 {
+            self.pending[self.len] = byte;
+            self.len += 1;
+        } else {
+            self.put(&[byte]);
+        }
+    }
+}
+
+/// The beginning of a message that many texts have in common, as digits, and the one or two bytes that share digits with what comes behind.
+pub(crate) struct Head {
+    digits: String,
+    rest: [u8; 2],
+    rest_len: usize,
+}
+
+impl Head {
+    pub(crate) fn of(message: &[u8]) -> Self {
+        let (whole, partial) = message.split_at(message.len() / 3 * 3);
+        let mut rest = [0; 2];
+        rest[..partial.len()].copy_from_slice(partial);
+        Self {
+            digits: URL_SAFE_NO_PAD.encode(whole),
+            rest,
+            rest_len: partial.len(),
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.rest[..self.rest_len]
+    }
+
+    /// Bytes of the message.
+    pub(crate) fn len(&self) -> usize {
+        self.digits.len() / 4 * 3 + self.rest_len
     }
 }
 

@@ -1,6 +1,8 @@
 //! The outer pass: a SignedToken as it comes in, and what its holder can do without any key: narrow it.
 
-use zeroize::Zeroizing;
+use std::slice;
+
+use zeroize::Zeroize;
 
 use crate::caveat::{Caveat, CaveatError, CaveatKind};
 use crate::form::FormError;
@@ -8,12 +10,12 @@ use crate::key_id::KeyId;
 use crate::key_tree::PublicTag;
 use crate::limits::{KEY_LEN, MAX_CAVEAT, MAX_CAVEATS, MAX_MESSAGE};
 use crate::text::{Base64, DISCHARGE, TOKEN, decode, encoded_len};
-use crate::wire::{Count, Reader, Repeated, Sink, WireError, put_bytes, put_header};
+use crate::wire::{Reader, Repeated, Sink, WireError, element_len, put_bytes, put_header};
 
 /// Field numbers of SignedToken (`CAVEATS` of a key: of UserKey as well).
 pub(crate) const KEY_CAVEATS: u8 = 2;
-const PAYLOAD: u8 = 3;
-const CAVEATS: u8 = 4;
+pub(crate) const PAYLOAD: u8 = 3;
+pub(crate) const CAVEATS: u8 = 4;
 const TAG: u8 = 5;
 
 /// A SignedToken whose form is right and about which nothing else is known: its payload stays closed.
@@ -22,11 +24,12 @@ pub struct UnverifiedToken<'a> {
     pub(crate) key_caveats: Repeated<'a>,
     pub(crate) payload: &'a [u8],
     pub(crate) caveats: Repeated<'a>,
-    pub(crate) tag: PublicTag,
+    pub(crate) tag: &'a [u8; KEY_LEN],
 }
 
 impl<'a> UnverifiedToken<'a> {
     /// SPEC section 5, step 1 for the bytes of a token or a discharge.
+    #[inline(always)]
     pub(crate) fn decode(message: &'a [u8]) -> Result<Self, FormError> {
         let mut reader = Reader::new(message);
         let key_id = reader.message(1)?.ok_or(WireError::Missing)?;
@@ -44,17 +47,20 @@ impl<'a> UnverifiedToken<'a> {
             key_caveats,
             payload,
             caveats,
-            tag: PublicTag::from_wire(tag),
+            tag,
         })
     }
 }
 
 /// How many, and how long each.
+#[inline]
 pub(crate) fn check_caveats(caveats: Repeated<'_>) -> Result<(), FormError> {
     if caveats.len() > MAX_CAVEATS {
         return Err(FormError::TooManyCaveats);
     }
-    if caveats.iter().any(|caveat| caveat.len() > MAX_CAVEAT) {
+    // All of them together are longer than any one.
+    if caveats.region().len() > MAX_CAVEAT && caveats.iter().any(|caveat| caveat.len() > MAX_CAVEAT)
+    {
         return Err(FormError::CaveatTooLong);
     }
     Ok(())
@@ -93,8 +99,38 @@ pub fn attenuate_token(
     } else {
         TOKEN
     };
-    let mut buffer = Zeroizing::new([0; MAX_MESSAGE]); // the wider token's tag
-    let (message, _) = decode(prefix, text, buffer.as_mut_slice())?;
+    // No text is shorter than what it decodes to, and most are far from the longest.
+    if text.len() <= SHORT {
+        attenuate_in(&mut [0; SHORT], prefix, text, caveat, out)
+    } else {
+        attenuate_in(&mut [0; MAX_MESSAGE], prefix, text, caveat, out)
+    }
+}
+
+const SHORT: usize = 512;
+
+fn attenuate_in<const ROOM: usize>(
+    buffer: &mut [u8; ROOM],
+    prefix: &'static str,
+    text: &str,
+    caveat: &Caveat<'_>,
+    out: &mut String,
+) -> Result<(), AttenuateError> {
+    let result = decode(prefix, text, buffer)
+        .map_err(AttenuateError::Form)
+        .and_then(|(message, _)| attenuate_message(message, prefix, text, caveat, out));
+    let used = text.len().min(buffer.len()); // more than what was decoded
+    buffer[..used].zeroize(); // the wider token's tag
+    result
+}
+
+fn attenuate_message(
+    message: &[u8],
+    prefix: &str,
+    text: &str,
+    caveat: &Caveat<'_>,
+    out: &mut String,
+) -> Result<(), AttenuateError> {
     let token = UnverifiedToken::decode(message)?;
     caveat.check()?;
     if prefix == DISCHARGE {
@@ -103,16 +139,23 @@ pub fn attenuate_token(
     if token.caveats.len() == MAX_CAVEATS {
         return Err(AttenuateError::Full(FormError::TooManyCaveats));
     }
-    let tag = token.tag.attenuate_of(|mac| caveat.put(mac)).publish();
-    let signed = Signed {
-        key_id: &token.key_id,
-        key_caveats: token.key_caveats.region(),
-        payload: |out: &mut dyn Sink| out.put(token.payload),
-        kept: token.caveats.region(),
-        added: std::slice::from_ref(caveat),
-        tag: &tag,
-    };
-    signed.write(prefix, out).map_err(AttenuateError::Full)
+    let tag = PublicTag::from_wire(token.tag)
+        .attenuate_of(|mac| caveat.put(mac))
+        .publish();
+    let len = message.len() + element_len(caveat.encoded_len());
+    if len > MAX_MESSAGE {
+        return Err(AttenuateError::Full(FormError::TooLong));
+    }
+    // All but the tag, which is last, stays as it is: in the text as well, as far as its digits are the message's alone.
+    let kept = message.len() - element_len(KEY_LEN);
+    let digits = prefix.len() + kept / 3 * 4;
+    out.reserve(encoded_len(prefix, len));
+    out.push_str(&text[..digits]);
+    let mut narrower = Base64::new(out);
+    narrower.put(&message[kept / 3 * 3..kept]);
+    put_end(&mut narrower, slice::from_ref(caveat), &tag);
+    narrower.finish();
+    Ok(())
 }
 
 /// A third_party or single_use caveat inside a discharge fails (SPEC section 7).
@@ -123,46 +166,13 @@ pub(crate) fn allowed_in_discharge(caveat: &Caveat<'_>) -> Result<(), CaveatKind
     }
 }
 
-/// The pieces of a SignedToken, to be written in order.
-pub(crate) struct Signed<'a, 'c, P> {
-    pub(crate) key_id: &'a KeyId<'a>,
-    /// The wire form of the key's caveats.
-    pub(crate) key_caveats: &'a [u8],
-    pub(crate) payload: P,
-    /// The wire form of the caveats that were there.
-    pub(crate) kept: &'a [u8],
-    pub(crate) added: &'a [Caveat<'c>],
-    pub(crate) tag: &'a PublicTag,
-}
-
-impl<P: Fn(&mut dyn Sink)> Signed<'_, '_, P> {
-    /// Appends the text to `out`, if the whole is not too long.
-    pub(crate) fn write(&self, prefix: &str, out: &mut String) -> Result<(), FormError> {
-        let len = Count::of(|out| self.put(out));
-        if len > MAX_MESSAGE {
-            return Err(FormError::TooLong);
-        }
-        out.reserve(encoded_len(prefix, len));
-        let mut text = Base64::new(prefix, out);
-        self.put(&mut text);
-        text.finish();
-        Ok(())
+/// The end of a SignedToken: caveats that are added, and the tag.
+#[inline]
+pub(crate) fn put_end(out: &mut impl Sink, added: &[Caveat<'_>], tag: &PublicTag) {
+    for caveat in added {
+        put_caveat(out, CAVEATS, caveat);
     }
-
-    fn put(&self, out: &mut impl Sink) {
-        self.key_id.put(out);
-        out.put(self.key_caveats);
-        let len = Count::of(|out| (self.payload)(out));
-        if len > 0 {
-            put_header(out, PAYLOAD, len);
-            (self.payload)(out);
-        }
-        out.put(self.kept);
-        for caveat in self.added {
-            put_caveat(out, CAVEATS, caveat);
-        }
-        put_bytes(out, TAG, self.tag.bytes());
-    }
+    put_bytes(out, TAG, tag.bytes());
 }
 
 /// A caveat as an element of a list.

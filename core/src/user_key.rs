@@ -7,7 +7,7 @@ use crate::form::FormError;
 use crate::key_id::KeyId;
 use crate::key_tree::{ServiceKey, TokenKey};
 use crate::limits::{KEY_LEN, LEASE_ID_LEN, MAX_CAVEATS, MAX_MESSAGE};
-use crate::text::{self, Base64, KEY};
+use crate::text::{self, Base64, Head, KEY};
 use crate::token::{KEY_CAVEATS, check_caveats, put_caveat};
 use crate::wire::{Count, Reader, Repeated, Sink, WireError, put_bytes};
 
@@ -24,6 +24,8 @@ pub struct UserKey {
     caveats: Vec<u8>,
     count: usize,
     key: TokenKey,
+    /// What its tokens begin with: the key id and the caveats.
+    head: Head,
 }
 
 /// Why a key cannot be made: no verifier would accept what it signs.
@@ -84,6 +86,7 @@ impl UserKey {
         }
         self.count += 1;
         self.key = self.key.attenuate_of(|mac| caveat.put(mac));
+        self.head = head(&self.id(), &self.caveats);
         Ok(())
     }
 
@@ -129,9 +132,10 @@ impl UserKey {
             KEY,
             self.encoded_len(),
         )));
-        let mut text = Base64::new(KEY, &mut out);
+        out.push_str(KEY);
+        let mut text = Base64::new(&mut out);
         self.put(&mut text);
-        text.finish();
+        text.finish_and_wipe();
         out
     }
 
@@ -170,9 +174,12 @@ impl UserKey {
         self.count > 0
     }
 
-    /// The wire form of the caveats.
-    pub(crate) fn caveat_region(&self) -> &[u8] {
-        &self.caveats
+    pub(crate) fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
     }
 
     fn from_parts(id: &KeyId<'_>, caveats: Vec<u8>, count: usize, key: TokenKey) -> Self {
@@ -185,6 +192,7 @@ impl UserKey {
             expires_at,
             lease_id,
         } = *id;
+        let head = head(id, &caveats);
         let (service, principal) = (service.to_owned(), principal.to_owned());
         Self {
             epoch,
@@ -197,6 +205,7 @@ impl UserKey {
             caveats,
             count,
             key,
+            head,
         }
     }
 
@@ -209,4 +218,11 @@ impl UserKey {
         out.put(&self.caveats);
         put_bytes(out, 3, self.key.expose());
     }
+}
+
+fn head(id: &KeyId<'_>, caveats: &[u8]) -> Head {
+    let mut message = Vec::new();
+    id.put(&mut message);
+    message.put(caveats);
+    Head::of(&message)
 }

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cattery_core::{
-    Caveat, Code, DischargeSpec, KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts,
-    RevocableId, RevocationKey, Revocations, RevokedIds, RootKey, Scratch, TokenSpec, UserKey,
-    Verifier, attenuate_token,
+    Caveat, Code, DischargeSpec, KeyId, Keyring, NoRevocations, NoSingleUse, Policy, Presentation,
+    Question, RequestFacts, RevocableId, RevocationKey, Revocations, RevokedIds, RootKey, Scratch,
+    TokenSpec, UserKey, Verifier, attenuate_token,
 };
 use serde_json::Value;
 use support::{World, number, text};
@@ -205,6 +205,78 @@ fn minting_narrowing_and_reading_allocate_nothing_in_steady_state() {
             .count()
     });
     assert_eq!((scopes, count), (1, 0));
+}
+
+#[test]
+fn many_and_messages_allocate_nothing() {
+    let id = KeyId {
+        epoch: 1,
+        service: "photos",
+        generation: 0,
+        principal: "user/alice",
+        version: 0,
+        expires_at: 5_000,
+        lease_id: [1; 8],
+    };
+    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let key = UserKey::issue(&service_key, &id, &[]).unwrap();
+    let caveats: Vec<Caveat<'_>> = vec!["path=/x".parse().unwrap(); 3];
+    let texts: Vec<_> = (0..40)
+        .map(|number| {
+            let claims = vec![1; number * 40];
+            let spec = TokenSpec {
+                not_before: 1_000,
+                not_after: 1_300,
+                claims: &claims,
+                caveats: &caveats[..number % 4],
+                ..TokenSpec::default()
+            };
+            let mut text = String::new();
+            key.mint(&spec, &mut text).unwrap();
+            if number % 5 == 0 {
+                text.insert(40, 'A'); // refused, one way or another
+            }
+            text
+        })
+        .collect();
+    let mut keys = Keyring::new();
+    keys.insert(1, 0, Box::new(service_key));
+    let verifier = Verifier {
+        service: "photos",
+        keys,
+        revocations: NoRevocations,
+        single_use: NoSingleUse,
+        policy: Policy::default(),
+    };
+    let mut scratch = Scratch::new();
+    let facts = RequestFacts {
+        path_and_query: Some("/x"),
+        ..RequestFacts::default()
+    };
+    let questions: Vec<_> = texts
+        .iter()
+        .map(|presentation| Question {
+            presentation,
+            presenter: None,
+            facts: &facts,
+        })
+        .collect();
+    let mut passed = 0;
+    let ((), count) = allocations(|| {
+        verifier.verify_many(&questions, 1_100, &mut scratch, |_, answer| {
+            passed += usize::from(answer.is_ok());
+        });
+    });
+    assert_eq!((passed, count), (32, 0));
+    let digits = texts[1].strip_prefix("cat1_").unwrap();
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let message = base64::Engine::decode(&engine, digits).unwrap();
+    let (is_ok, count) = allocations(|| {
+        let presented = Presentation::from_messages(&message, &[]).ok().unwrap();
+        let answer = verifier.verify_presentation(None, &presented, &facts, 1_100);
+        answer.is_ok()
+    });
+    assert_eq!((is_ok, count), (true, 0));
 }
 
 /// Revocations by id alone.

@@ -11,7 +11,7 @@ use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::{Caveat, CaveatFailure, Clock};
 use crate::forward::PRESENTER_KEY;
-use crate::key_tree::{SecretTag, TokenKey};
+use crate::key_tree::{SecretTag, SignedPayload};
 use crate::limits::{MAX_TICKET, MIN_TICKET};
 use crate::payload::DischargePayload;
 use crate::request::Given;
@@ -28,7 +28,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         first: &SecretTag,
         given: Given<'_>,
         clock: Clock,
-        discharges: &mut Discharges<'_, 's>,
+        discharges: &mut Discharges<'s>,
     ) -> Step<Option<(Part, u8)>> {
         let mut once = None;
         let mut binding = None;
@@ -71,7 +71,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         if discharge.key_caveats.len() > 0 {
             return Err((Code::BadTag, Reason::Tag)); // so that no narrowed key of a third party speaks for it
         }
-        self.authenticate(discharge, TokenKey::discharge)?;
+        self.authenticate(discharge, &SignedPayload::discharge(discharge.payload))?;
         self.check_lease(discharge, clock)?;
         let payload =
             DischargePayload::decode(discharge.payload).map_err(|error| malformed(error.into()))?;

@@ -24,6 +24,16 @@ pub struct Denied<'s> {
 }
 
 impl Denied<'_> {
+    /// Step 1.
+    pub(super) fn malformed((part, error): (Part, FormError)) -> Self {
+        Self {
+            code: Code::Malformed,
+            reason: Reason::Form(part, error),
+            key_id: None,
+            token_id: None,
+        }
+    }
+
     /// Whether the tag was right (step 4), so that `key_id` is more than a claim.
     pub fn is_authentic(&self) -> bool {
         match self.reason {

@@ -7,8 +7,9 @@ use crate::payload::DischargePayload;
 use crate::token::UnverifiedToken;
 use crate::wire::Repeated;
 
-pub(super) struct Discharges<'p, 's> {
-    presented: &'p [Option<UnverifiedToken<'s>>; MAX_DISCHARGES],
+pub(super) struct Discharges<'s> {
+    /// As [`Presentation`](super::Presentation) has them.
+    presented: [&'s [u8]; MAX_DISCHARGES],
     state: [State<'s>; MAX_DISCHARGES],
 }
 
@@ -18,12 +19,14 @@ enum State<'s> {
     Useless,
     Passed {
         payload: DischargePayload<'s>,
+        caveats: Repeated<'s>,
         used: bool,
     },
 }
 
-impl<'p, 's> Discharges<'p, 's> {
-    pub(super) fn new(presented: &'p [Option<UnverifiedToken<'s>>; MAX_DISCHARGES]) -> Self {
+impl<'s> Discharges<'s> {
+    #[inline]
+    pub(super) fn new(presented: [&'s [u8]; MAX_DISCHARGES]) -> Self {
         Self {
             presented,
             state: [const { State::Unchecked }; MAX_DISCHARGES],
@@ -38,18 +41,21 @@ impl<'p, 's> Discharges<'p, 's> {
         binding: &[u8; 32],
         mut check: impl FnMut(&UnverifiedToken<'s>) -> Option<DischargePayload<'s>>,
     ) -> Result<(), CaveatFailure> {
-        for (token, state) in self.presented.iter().zip(&mut self.state) {
-            let Some(token) = token else { break };
+        for (message, state) in self.presented.iter().zip(&mut self.state) {
+            let Ok(token) = UnverifiedToken::decode(message) else {
+                break; // there are no more: what was read once can be read again
+            };
             if token.key_id.principal != principal {
                 continue;
             }
             if let State::Unchecked = state {
-                *state = check(token).map_or(State::Useless, |payload| State::Passed {
+                *state = check(&token).map_or(State::Useless, |payload| State::Passed {
                     payload,
+                    caveats: token.caveats,
                     used: false,
                 });
             }
-            if let State::Passed { payload, used } = state {
+            if let State::Passed { payload, used, .. } = state {
                 let bound = payload.bound_to.is_empty() || payload.bound_to == binding;
                 if payload.ticket == ticket && bound {
                     *used = true;
@@ -60,14 +66,20 @@ impl<'p, 's> Discharges<'p, 's> {
         Err(CaveatFailure::NoDischarge)
     }
 
-    /// The caveats of those that a caveat relied on.
-    pub(super) fn used(&self) -> [Option<Repeated<'s>>; MAX_DISCHARGES] {
-        let mut lists = [None; MAX_DISCHARGES];
-        for ((token, state), list) in self.presented.iter().zip(&self.state).zip(&mut lists) {
-            if let (Some(token), State::Passed { used: true, .. }) = (token, state) {
-                *list = Some(token.caveats);
+    /// The caveats of those that a caveat relied on, as they stand on the wire; nothing for the others.
+    #[inline]
+    pub(super) fn used(&self) -> [&'s [u8]; MAX_DISCHARGES] {
+        let mut regions: [&[u8]; MAX_DISCHARGES] = [&[]; MAX_DISCHARGES];
+        for (state, region) in self.state.iter().zip(&mut regions) {
+            if let State::Passed {
+                used: true,
+                caveats,
+                ..
+            } = state
+            {
+                *region = caveats.region();
             }
         }
-        lists
+        regions
     }
 }

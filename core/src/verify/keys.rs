@@ -1,6 +1,7 @@
 //! The service keys that a verifier holds (SPEC section 5, step 3).
 
-use crate::key_tree::ServiceKey;
+use crate::key_id::KeyId;
+use crate::key_tree::{ServiceKey, TokenState};
 
 /// What a verifier has for an epoch and a generation.
 pub enum Found<'k> {
@@ -18,11 +19,23 @@ pub enum Found<'k> {
 pub trait Keys {
     /// Step 3 for one token.
     fn find(&self, epoch: u32, generation: u32) -> Found<'_>;
+
+    /// The state of the user key that `id` names, where somebody keeps it: the four compressions that rebuild it are left out then. It is asked
+    /// for once [`find`](Self::find) has the service key, and has to be that key's [`user_state`](ServiceKey::user_state) for all that the id
+    /// says.
+    fn user_state(&self, id: &KeyId<'_>) -> Option<&TokenState> {
+        let _ = id;
+        None
+    }
 }
 
 impl<T: Keys + ?Sized> Keys for &T {
     fn find(&self, epoch: u32, generation: u32) -> Found<'_> {
         (**self).find(epoch, generation)
+    }
+
+    fn user_state(&self, id: &KeyId<'_>) -> Option<&TokenState> {
+        (**self).user_state(id)
     }
 }
 

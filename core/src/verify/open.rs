@@ -7,39 +7,68 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::Clock;
-use crate::key_tree::{SecretTag, TokenKey};
+use crate::key_id::KeyId;
+use crate::key_tree::{SecretTag, ServiceKey, SignedPayload, TokenState};
 use crate::limits::ID_LEN;
 use crate::payload::{Payload, claims_type_is_valid};
 use crate::token::UnverifiedToken;
 
+/// Where the key chain of a token begins for this verifier.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'k> {
+    /// With the service's key.
+    Service(&'k ServiceKey),
+    /// With the user's key, which somebody keeps.
+    User(&'k TokenState),
+}
+
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
-    /// Steps 2 to 4. Gives T_0. `sign` is the row of the key chain for this kind of message.
+    /// Steps 2 and 3.
+    pub(super) fn find_key<'k>(&'k self, id: &KeyId<'_>) -> Step<Start<'k>> {
+        if id.service != self.service {
+            return Err((Code::WrongService, Reason::Audience));
+        }
+        match self.keys.find(id.epoch, id.generation) {
+            Found::Key(key) => Ok(match self.keys.user_state(id) {
+                Some(state) => Start::User(state),
+                None => Start::Service(key),
+            }),
+            Found::UnknownEpoch => Err((Code::UnknownEpoch, Reason::Key)),
+            Found::RetiredEpoch => Err((Code::RetiredEpoch, Reason::Key)),
+            Found::Revoked => Err((Code::Revoked, Reason::Key)),
+        }
+    }
+
+    /// Steps 2 to 4. Gives T_0. `signed` is the token's payload, or the discharge's.
     pub(super) fn authenticate(
         &self,
         token: &UnverifiedToken<'_>,
-        sign: fn(&TokenKey, &[u8]) -> SecretTag,
+        signed: &SignedPayload<'_>,
     ) -> Step<SecretTag> {
-        if token.key_id.service != self.service {
-            return Err((Code::WrongService, Reason::Audience));
-        }
-        let service_key = match self.keys.find(token.key_id.epoch, token.key_id.generation) {
-            Found::Key(key) => key,
-            Found::UnknownEpoch => return Err((Code::UnknownEpoch, Reason::Key)),
-            Found::RetiredEpoch => return Err((Code::RetiredEpoch, Reason::Key)),
-            Found::Revoked => return Err((Code::Revoked, Reason::Key)),
+        let (rebuilt, mut narrowed);
+        let mut key = match self.find_key(&token.key_id)? {
+            Start::User(state) => state,
+            Start::Service(service_key) => {
+                rebuilt = service_key.user_state(&token.key_id);
+                &rebuilt
+            }
         };
-        let mut key = service_key.user_key(&token.key_id);
-        for caveat in token.key_caveats.iter() {
-            key = key.attenuate(caveat);
+        let mut caveats = token.key_caveats.iter();
+        if let Some(caveat) = caveats.next() {
+            narrowed = key.attenuate(caveat);
+            for caveat in caveats {
+                narrowed = narrowed.attenuate(caveat);
+            }
+            key = &narrowed;
         }
-        let first = sign(&key, token.payload);
+        let first = key.sign(signed);
         let last = token
             .caveats
             .iter()
             .fold(None, |tag: Option<SecretTag>, caveat| {
                 Some(tag.as_ref().unwrap_or(&first).attenuate(caveat))
             });
-        if last.as_ref().unwrap_or(&first).matches(&token.tag) {
+        if last.as_ref().unwrap_or(&first).matches(token.tag) {
             Ok(first)
         } else {
             Err((Code::BadTag, Reason::Tag))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::denied::Part;
+use super::denied::{Denied, Part};
 use crate::form::FormError;
 use crate::limits::{MAX_DISCHARGES, MAX_MESSAGE};
 use crate::text::{DISCHARGE, TOKEN, decode, parts};
@@ -34,34 +34,63 @@ impl fmt::Debug for Scratch {
     }
 }
 
-/// A presentation whose form is right.
-pub(super) struct Presented<'s> {
+/// A presentation whose form is right (step 1), and of which nothing else is known.
+pub struct Presentation<'s> {
     pub(super) token: UnverifiedToken<'s>,
-    pub(super) discharges: [Option<UnverifiedToken<'s>>; MAX_DISCHARGES],
+    /// The bytes of each discharge, empty behind the last one. Few presentations have any, so they are read again when a caveat asks for one.
+    pub(super) discharges: [&'s [u8]; MAX_DISCHARGES],
 }
 
-impl<'s> Presented<'s> {
-    pub(super) fn read(
-        presentation: &str,
-        scratch: &'s mut Scratch,
-    ) -> Result<Self, (Part, FormError)> {
-        let mut parts = parts(presentation);
-        let mut rest = scratch.buffer();
-        let mut next = |prefix, text| {
-            let (message, behind) = decode(prefix, text, std::mem::take(&mut rest))?;
-            rest = behind;
-            UnverifiedToken::decode(message)
+impl<'s> Presentation<'s> {
+    /// From encoded messages, for those who have them without their text form: the token's, and those of its discharges.
+    ///
+    /// # Errors
+    /// `malformed`: one of them breaks a rule of form, or there are more than four discharges.
+    pub fn from_messages(token: &'s [u8], discharges: &[&'s [u8]]) -> Result<Self, Denied<'s>> {
+        let too_long = |message: &[u8]| message.len() > MAX_MESSAGE;
+        let read = |part, message| {
+            if too_long(message) {
+                return Err((part, FormError::TooLong));
+            }
+            UnverifiedToken::decode(message).map_err(|error| (part, error))
         };
-        let token =
-            next(TOKEN, parts.next().unwrap_or_default()).map_err(|error| (Part::Token, error))?;
-        let mut discharges = [const { None }; MAX_DISCHARGES];
-        for (index, slot) in (0..).zip(&mut discharges) {
+        let all = || {
+            let mut presented = Self {
+                token: read(Part::Token, token)?,
+                discharges: [&[]; MAX_DISCHARGES],
+            };
+            let mut slots = presented.discharges.iter_mut();
+            for (index, message) in (0..).zip(discharges) {
+                let too_many = (Part::Presentation, FormError::TooManyDischarges);
+                *slots.next().ok_or(too_many)? = message;
+                read(Part::Discharge(index), message)?;
+            }
+            Ok(presented)
+        };
+        all().map_err(Denied::malformed)
+    }
+
+    /// From a text. `room` becomes what is left of it.
+    #[inline(always)]
+    pub(super) fn read(text: &str, room: &mut &'s mut [u8]) -> Result<Self, (Part, FormError)> {
+        let mut parts = parts(text);
+        let text = parts.next().unwrap_or_default();
+        let token = |error| (Part::Token, error);
+        let (message, mut rest) = decode(TOKEN, text, std::mem::take(room)).map_err(token)?;
+        let mut presented = Self {
+            token: UnverifiedToken::decode(message).map_err(token)?,
+            discharges: [&[]; MAX_DISCHARGES],
+        };
+        for (index, slot) in (0..).zip(&mut presented.discharges) {
             let Some(text) = parts.next() else { break };
-            *slot = Some(next(DISCHARGE, text).map_err(|error| (Part::Discharge(index), error))?);
+            let discharge = |error| (Part::Discharge(index), error);
+            (*slot, rest) = decode(DISCHARGE, text, rest).map_err(discharge)?;
+            UnverifiedToken::decode(slot).map_err(discharge)?;
         }
         if parts.next().is_some() {
             return Err((Part::Presentation, FormError::TooManyDischarges));
         }
-        Ok(Self { token, discharges })
+        *room = rest;
+        Ok(presented)
     }
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::caveat::Caveat;
 use crate::key_id::KeyId;
 use crate::limits::{ID_LEN, MAX_DISCHARGES};
-use crate::wire::Repeated;
+use crate::token::CAVEATS;
+use crate::wire::{Elements, Repeated};
 
 /// So many entries are looked up one by one.
 const FEW_SCOPES: usize = 16;
@@ -23,7 +24,8 @@ pub struct Verified<'s> {
     pub(super) claims: &'s [u8],
     pub(super) key_caveats: Repeated<'s>,
     pub(super) caveats: Repeated<'s>,
-    pub(super) discharged: [Option<Repeated<'s>>; MAX_DISCHARGES],
+    /// The caveats of the discharges that were needed, as they stand on the wire.
+    pub(super) discharged: [&'s [u8]; MAX_DISCHARGES],
 }
 
 impl<'s> Verified<'s> {
@@ -99,8 +101,7 @@ impl<'s> Verified<'s> {
         let discharged = self
             .discharged
             .into_iter()
-            .flatten()
-            .flat_map(|list| list.iter());
+            .flat_map(|region| Elements::of(region, CAVEATS));
         own.chain(discharged)
             .filter_map(|encoded| match Caveat::parse(encoded) {
                 Ok(Caveat::Scopes(any_of)) => Some(any_of.into_wire()),

@@ -5,12 +5,12 @@ use super::demands::Demands;
 use super::denied::{Denied, PayloadFailure, Reason};
 use super::discharges::Discharges;
 use super::keys::Keys;
-use super::presented::{Presented, Scratch};
+use super::presented::{Presentation, Scratch};
 use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verified::Verified;
 use crate::caveat::Clock;
-use crate::key_tree::TokenKey;
+use crate::key_tree::{SecretTag, SignedPayload};
 use crate::limits::{DEFAULT_LEEWAY, DEFAULT_MAX_LIFETIME, ID_LEN};
 use crate::request::{Given, RequestFacts};
 
@@ -82,14 +82,48 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         now: u64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Denied<'s>> {
-        let presented = Presented::read(presentation, scratch).map_err(|(part, error)| Denied {
-            code: Code::Malformed,
-            reason: Reason::Form(part, error),
-            key_id: None,
-            token_id: None,
-        })?;
+        let presented = Presentation::read(presentation, &mut scratch.buffer());
+        self.verify_presentation(
+            presenter,
+            &presented.map_err(Denied::malformed)?,
+            facts,
+            now,
+        )
+    }
+
+    /// The same for a presentation that was read before.
+    ///
+    /// # Errors
+    /// As [`verify_by`](Self::verify_by).
+    pub fn verify_presentation<'s>(
+        &self,
+        presenter: Option<&str>,
+        presented: &Presentation<'s>,
+        facts: &RequestFacts<'_>,
+        now: u64,
+    ) -> Result<Verified<'s>, Denied<'s>> {
+        let token = &presented.token;
+        let first = self
+            .authenticate(token, &SignedPayload::token(token.payload))
+            .map_err(|(code, reason)| Denied {
+                code,
+                reason,
+                key_id: Some(token.key_id),
+                token_id: None,
+            })?;
+        self.verify_authentic(presented, &first, Given { facts, presenter }, now)
+    }
+
+    /// Steps 5 to 8, for a token whose tag is right and whose T_0 is `first`.
+    pub(super) fn verify_authentic<'s>(
+        &self,
+        presented: &Presentation<'s>,
+        first: &SecretTag,
+        given: Given<'_>,
+        now: u64,
+    ) -> Result<Verified<'s>, Denied<'s>> {
         let mut token_id = None;
-        self.verify_presented(&presented, Given { facts, presenter }, now, &mut token_id)
+        self.check_authentic(presented, first, given, now, &mut token_id)
             .map_err(|(code, reason)| Denied {
                 code,
                 reason,
@@ -98,9 +132,11 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             })
     }
 
-    fn verify_presented<'s>(
+    #[inline]
+    fn check_authentic<'s>(
         &self,
-        presented: &Presented<'s>,
+        presented: &Presentation<'s>,
+        first: &SecretTag,
         given: Given<'_>,
         now: u64,
         known_id: &mut Option<[u8; ID_LEN]>,
@@ -110,7 +146,6 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             leeway: self.policy.leeway,
         };
         let token = &presented.token;
-        let first = self.authenticate(token, TokenKey::token)?;
         self.check_lease(token, clock)?;
         let (payload, token_id) = self.open_payload(token, clock, known_id)?;
         if self
@@ -119,10 +154,10 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         {
             return Err((Code::Revoked, Reason::Payload(PayloadFailure::Revoked)));
         }
-        let mut discharges = Discharges::new(&presented.discharges);
-        let once = self.check_caveats_of_token(token, &first, given, clock, &mut discharges)?;
+        let mut discharges = Discharges::new(presented.discharges);
+        let once = self.check_caveats_of_token(token, first, given, clock, &mut discharges)?;
         if let Some(once) = once {
-            self.use_once(token, &first, once, &payload, clock)?;
+            self.use_once(token, first, once, &payload, clock)?;
         }
         Ok(Verified {
             key_id: token.key_id,

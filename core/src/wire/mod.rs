@@ -7,8 +7,10 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Reader, Repeated};
-pub(crate) use write::{Count, Sink, put_bytes, put_element, put_header, put_uint};
+pub(crate) use read::{Elements, Reader, Repeated};
+pub(crate) use write::{
+    Count, Short, Sink, element_len, put_bytes, put_element, put_header, put_uint,
+};
 
 /// Why bytes are not the one encoding of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,11 +8,13 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(crate) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// A uint64 field; 0 where absent.
+    #[inline]
     pub(crate) fn uint64(&mut self, field: u8) -> Result<u64, WireError> {
         if !self.next_is(field, VARINT) {
             return Ok(0);
@@ -24,11 +26,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A uint32 field; 0 where absent.
+    #[inline]
     pub(crate) fn uint32(&mut self, field: u8) -> Result<u32, WireError> {
         u32::try_from(self.uint64(field)?).map_err(|_| WireError::Number)
     }
 
     /// A bool field; false where absent.
+    #[inline]
     pub(crate) fn bool(&mut self, field: u8) -> Result<bool, WireError> {
         match self.uint64(field)? {
             0 => Ok(false),
@@ -38,6 +42,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A bytes field; empty where absent.
+    #[inline]
     pub(crate) fn bytes(&mut self, field: u8) -> Result<&'a [u8], WireError> {
         match self.message(field)? {
             Some([]) => Err(WireError::Default),
@@ -47,11 +52,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A string field; empty where absent.
+    #[inline]
     pub(crate) fn string(&mut self, field: u8) -> Result<&'a str, WireError> {
         str::from_utf8(self.bytes(field)?).map_err(|_| WireError::Utf8)
     }
 
     /// A message field, or one element of a repeated one: may be there and empty.
+    #[inline]
     pub(crate) fn message(&mut self, field: u8) -> Result<Option<&'a [u8]>, WireError> {
         if !self.next_is(field, BYTES) {
             return Ok(None);
@@ -66,6 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All elements of a repeated field.
+    #[inline]
     pub(crate) fn repeated(&mut self, field: u8) -> Result<Repeated<'a>, WireError> {
         let start = self.rest;
         let mut count = 0;
@@ -81,11 +89,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of the next field, if there is one that a single byte tells.
+    #[inline]
     pub(crate) fn peek_field(&self) -> Option<u8> {
         self.rest.first().map(|byte| byte >> 3)
     }
 
     /// Refuses what is left.
+    #[inline]
     pub(crate) fn finish(self) -> Result<(), WireError> {
         if self.rest.is_empty() {
             Ok(())
@@ -94,6 +104,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn next_is(&mut self, field: u8, wire: u8) -> bool {
         match self.rest.split_first() {
             Some((&first, rest)) if first == tag(field, wire) => {
@@ -104,23 +115,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, WireError> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(WireError::Truncated)?;
-            self.rest = rest;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && byte > 1 || shift > 0 && byte == 0 {
-                return Err(WireError::Number);
+        match self.rest.split_first() {
+            Some((&byte @ 0..0x80, rest)) => {
+                self.rest = rest;
+                Ok(byte.into())
             }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, WireError> {
+        let mut value = 0;
+        for (at, &byte) in self.rest.iter().enumerate().take(LONGEST_VARINT) {
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if byte < 0x80 {
+                let is_minimal = byte > 0 || at == 0;
+                let fits = at + 1 < LONGEST_VARINT || byte == 1;
+                self.rest = &self.rest[at + 1..];
+                return if is_minimal && fits {
+                    Ok(value)
+                } else {
+                    Err(WireError::Number)
+                };
             }
         }
-        Err(WireError::Number)
+        Err(if self.rest.len() < LONGEST_VARINT {
+            WireError::Truncated
+        } else {
+            WireError::Number
+        })
     }
 }
+
+/// Bytes that 64 bits take, seven at a time.
+const LONGEST_VARINT: usize = 10;
 
 /// The elements of a repeated field as they stand on the wire, tags and lengths included.
 #[derive(Clone, Copy, Debug)]
@@ -149,9 +179,34 @@ impl<'a> Repeated<'a> {
         self.region
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let field = self.field;
-        let mut reader = Reader::new(self.region);
-        std::iter::from_fn(move || reader.message(field).ok().flatten())
+    #[inline]
+    pub(crate) fn iter(&self) -> Elements<'a> {
+        Elements::of(self.region, self.field)
+    }
+}
+
+/// The elements one by one.
+pub(crate) struct Elements<'a> {
+    reader: Reader<'a>,
+    field: u8,
+}
+
+impl<'a> Elements<'a> {
+    /// Those of a region that [`Reader::repeated`] gave.
+    #[inline]
+    pub(crate) fn of(region: &'a [u8], field: u8) -> Self {
+        Self {
+            reader: Reader::new(region),
+            field,
+        }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.reader.message(self.field).ok().flatten()
     }
 }
