@@ -68,7 +68,8 @@ impl Agent {
         })?;
         let (kept, not_after, token_id, principal) = kept;
         if let Some(spend) = spend {
-            let spent = self.spend(spend, not_after).await;
+            // Its room is large and seldom needed: each question that waits or is moved would have it.
+            let spent = Box::pin(self.spend(spend, not_after)).await;
             spent.map_err(|unspent| {
                 self.log_refused(Some(question), &unspent.line(Some(token_id)));
                 unspent.verdict

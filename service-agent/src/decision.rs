@@ -103,7 +103,11 @@ impl Agent {
         let decided = match authorization {
             Authorization::Presentation(presentation) => {
                 let verified = self.verify_all(question, presentation, forwarded, keep);
-                verified.instrument(span.clone()).await
+                if span.is_none() {
+                    verified.await
+                } else {
+                    Box::pin(verified.instrument(span.clone())).await
+                }
             }
             Authorization::Absent => Err(Verdict::NoToken),
             Authorization::Malformed => Err(Verdict::Denied(Code::Malformed)),

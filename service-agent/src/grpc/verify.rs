@@ -88,6 +88,17 @@ fn verdict(of: Forwarded<v1::VerifiedCaller>) -> v1::ForwardedVerdict {
 mod tests {
     use super::*;
 
+    fn size<'a, F>(_: impl Fn(&'a Agent, &'a MetadataMap, &'a v1::VerifyRequest) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It is moved several times for each question. What only some of them need is in boxes.
+    #[test]
+    fn what_answers_a_question_is_small() {
+        let size = size(answer);
+        assert!(size < 2_048, "{size}");
+    }
+
     #[test]
     fn what_a_question_says_goes_before_what_the_call_says() {
         let mut metadata = MetadataMap::new();
