@@ -46,9 +46,9 @@ pub(crate) fn measure(smoke: bool) -> Result<Page> {
         }
     } else {
         Extent {
-            rounds: 31,
+            rounds: 21,
             lasting: Duration::from_millis(200),
-            change_rounds: 15,
+            change_rounds: 11,
             change_lasting: Duration::from_secs(1),
         }
     };
