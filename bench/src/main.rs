@@ -2,8 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod cache;
+mod constant_time;
 mod core;
+mod envoy;
 mod group;
+mod in_process;
+mod peers;
+mod role;
+mod scale;
+mod tokens;
 
 use std::{
     io::{self, Write as _},
@@ -12,16 +20,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand, ValueEnum as _};
+use clap::{Parser, ValueEnum as _};
 
 use group::Group;
+use role::Role;
 
 /// Measures, and writes a page for each group.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Args {
     #[command(subcommand)]
-    part: Option<Part>,
+    role: Option<Role>,
     /// The groups to measure; all of them if there is none
     #[arg(value_enum)]
     groups: Vec<Group>,
@@ -31,17 +40,6 @@ struct Args {
     /// So little work that the figures say nothing: whether the measurements run at all
     #[arg(long)]
     smoke: bool,
-}
-
-/// What this program does as another process of a measurement.
-#[derive(Subcommand)]
-enum Part {
-    /// Answers as an agent does, and looks at nothing
-    #[command(hide = true)]
-    Bare {
-        /// Where the answers are, and the sockets come
-        folder: PathBuf,
-    },
 }
 
 fn main() -> ExitCode {
@@ -55,8 +53,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    if let Some(Part::Bare { folder }) = &args.part {
-        return agent::serve_bare(folder);
+    if let Some(role) = &args.role {
+        return role.play();
     }
     let groups = match &args.groups[..] {
         [] => Group::value_variants(),
@@ -65,8 +63,7 @@ fn run(args: &Args) -> Result<()> {
     for group in groups {
         let name = group.name();
         say(&format!("{name}: measuring"));
-        let page = group.measure(args.smoke).context(name.clone())?;
-        page.write(&name, &format!("bench/run {name}"), &args.out)?;
+        group.write(args.smoke, &args.out).context(name.clone())?;
         say(&format!(
             "{}",
             args.out.join(format!("{name}.md")).display()

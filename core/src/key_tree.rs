@@ -162,7 +162,7 @@ const USER_HEAD: usize = 29;
 
 #[inline]
 fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, USER_HEAD> {
-    Message::new(&user_head(id), id.principal.as_bytes())
+    Message::new(&user_head(id), id.principal.as_bytes(), &[])
 }
 
 #[inline]
@@ -175,9 +175,14 @@ fn user_head(id: &KeyId<'_>) -> [u8; USER_HEAD] {
     head
 }
 
-#[inline]
-fn attenuation(caveat: &[u8]) -> Message<'_, 9> {
-    Message::new(Label::Attenuate.bytes(), caveat)
+/// What an encoded caveat adds to the chain.
+pub(crate) struct Attenuation<'m>(Message<'m, 9>);
+
+impl<'m> Attenuation<'m> {
+    #[inline]
+    pub(crate) fn by(caveat: &'m [u8]) -> Self {
+        Self(Message::new(Label::Attenuate.bytes(), caveat, &[]))
+    }
 }
 
 /// What T_0 is the MAC of.
@@ -187,13 +192,25 @@ impl<'m> SignedPayload<'m> {
     /// A token's encoded payload.
     #[inline]
     pub(crate) fn token(payload: &'m [u8]) -> Self {
-        Self(Message::new(Label::Token.bytes(), payload))
+        Self(Message::new(Label::Token.bytes(), payload, &[]))
     }
 
     /// A discharge's.
     #[inline]
     pub(crate) fn discharge(payload: &'m [u8]) -> Self {
-        Self(Message::new(Label::Discharge.bytes(), payload))
+        Self(Message::new(Label::Discharge.bytes(), payload, &[]))
+    }
+
+    /// One that is about to be minted: a token's, or a discharge's.
+    #[inline]
+    pub(crate) fn minted(payload: &'m Encoded<'_>, is_discharge: bool) -> Self {
+        let label = if is_discharge {
+            Label::Discharge
+        } else {
+            Label::Token
+        };
+        let (front, claims) = (payload.front(), payload.claims());
+        Self(Message::new(label.bytes(), front, claims))
     }
 }
 
@@ -213,7 +230,7 @@ impl TokenState {
     /// That of K_{i+1}: this key, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self::of(&self.0.mac(&attenuation(caveat)))
+        Self::of(&self.0.mac(&Attenuation::by(caveat).0))
     }
 
     /// T_0 of a token with this encoded payload.
@@ -229,26 +246,6 @@ impl TokenState {
     #[inline]
     pub(crate) fn sign(&self, signed: &SignedPayload<'_>) -> SecretTag {
         SecretTag(self.0.mac(&signed.0))
-    }
-
-    pub(crate) fn token_of(&self, payload: &Encoded<'_>) -> SecretTag {
-        self.sign_encoded(Label::Token, payload)
-    }
-
-    pub(crate) fn discharge_of(&self, payload: &Encoded<'_>) -> SecretTag {
-        self.sign_encoded(Label::Discharge, payload)
-    }
-
-    #[inline]
-    fn sign_encoded(&self, label: Label, payload: &Encoded<'_>) -> SecretTag {
-        SecretTag(if payload.claims().is_empty() {
-            self.0.mac(&Message::new(label.bytes(), payload.front()))
-        } else {
-            mac(&self.0, label, |mac| {
-                mac.put(payload.front());
-                mac.put(payload.claims());
-            })
-        })
     }
 }
 
@@ -314,7 +311,12 @@ impl SecretTag {
     /// T_{j+1}: this token, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self(Keyed::new(&self.0).mac(&attenuation(caveat)))
+        self.attenuate_by(&Attenuation::by(caveat))
+    }
+
+    #[inline]
+    pub(crate) fn attenuate_by(&self, attenuation: &Attenuation<'_>) -> Self {
+        Self(Keyed::new(&self.0).mac(&attenuation.0))
     }
 
     pub(crate) fn attenuate_of(&self, caveat: impl FnOnce(&mut Mac<'_>)) -> Self {

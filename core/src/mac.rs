@@ -80,6 +80,7 @@ impl Keyed {
     fn mac_of_more<const N: usize>(&self, message: &Message<'_, N>) -> Output {
         let mut mac = self.begin(message.block.first_chunk().unwrap_or(&[0; N]));
         mac.put(message.tail);
+        mac.put(message.more);
         mac.finish()
     }
 
@@ -107,16 +108,19 @@ pub(crate) struct Message<'m, const N: usize> {
     is_whole: bool,
     /// What is behind the first bytes.
     tail: &'m [u8],
+    /// What is behind that.
+    more: &'m [u8],
 }
 
 impl<'m, const N: usize> Message<'m, N> {
     #[inline]
-    pub(crate) fn new(head: &[u8; N], tail: &'m [u8]) -> Self {
+    pub(crate) fn new(head: &[u8; N], tail: &'m [u8], more: &'m [u8]) -> Self {
         let len = N + tail.len();
         let mut message = Self {
             block: [0; BLOCK],
-            is_whole: len < LENGTH,
+            is_whole: len < LENGTH && more.is_empty(),
             tail,
+            more,
         };
         message.block[..N].copy_from_slice(head);
         if message.is_whole {
@@ -169,8 +173,8 @@ pub(crate) struct Mac<'k> {
 }
 
 impl Mac<'_> {
-    #[inline]
     /// Once: what is put behind it would be lost.
+    #[inline]
     pub(crate) fn finish(&mut self) -> Output {
         let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
@@ -253,14 +257,21 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_two_parts_is_that_of_one() {
+    fn a_message_in_parts_is_that_of_one() {
         let keyed = Keyed::new(&Output::of(&[9; 32]));
         for len in 0..200 {
             let tail = vec![5; len];
             let mut mac = keyed.begin(&[1, 2, 3]);
             mac.put(&tail);
-            let whole = keyed.mac(&Message::new(&[1, 2, 3], &tail));
-            assert_eq!(whole.to_bytes(), mac.finish().to_bytes(), "{len} bytes");
+            let whole = keyed.mac(&Message::new(
+                &[1, 2, 3],
+                &tail[..len / 3],
+                &tail[len / 3..],
+            ));
+            let of_two = keyed.mac(&Message::new(&[1, 2, 3], &tail, &[]));
+            let expected = mac.finish().to_bytes();
+            assert_eq!(whole.to_bytes(), expected, "{len} bytes");
+            assert_eq!(of_two.to_bytes(), expected, "{len} bytes");
         }
     }
 

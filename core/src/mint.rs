@@ -2,7 +2,7 @@
 
 use crate::caveat::{Caveat, CaveatError, CaveatKind};
 use crate::form::FormError;
-use crate::key_tree::SecretTag;
+use crate::key_tree::{SecretTag, SignedPayload};
 use crate::limits::{ID_LEN, KEY_LEN, MAX_CAVEATS, MAX_MESSAGE, MAX_TICKET, MIN_TICKET};
 use crate::payload::{DischargePayload, Encoded, Payload, claims_type_is_valid};
 use crate::text::{Base64, DISCHARGE, TOKEN, encoded_len};
@@ -81,8 +81,7 @@ impl UserKey {
             claims,
         };
         let payload = payload.encode();
-        let first = self.token_key().state().token_of(&payload);
-        self.sign(TOKEN, first, &payload, caveats, out)
+        self.sign(TOKEN, &payload, caveats, out)
     }
 
     /// Mints a discharge: writes its text to `out`, in place of what is there.
@@ -115,9 +114,7 @@ impl UserKey {
             bound_to: bound_to.map_or(&[], |digest| digest),
         };
         let payload = payload.encode();
-        let first = self.token_key().state().discharge_of(&payload);
-        self.sign(DISCHARGE, first, &payload, caveats, out)
-            .map(|_| ())
+        self.sign(DISCHARGE, &payload, caveats, out).map(|_| ())
     }
 
     fn check_window(&self, not_before: u64, not_after: u64) -> Result<(), MintError> {
@@ -133,7 +130,6 @@ impl UserKey {
     fn sign(
         &self,
         prefix: &str,
-        first: SecretTag,
         payload: &Encoded<'_>,
         caveats: &[Caveat<'_>],
         out: &mut String,
@@ -142,19 +138,14 @@ impl UserKey {
             return Err(FormError::TooManyCaveats.into());
         }
         let mut len = self.head().len() + field_len(payload.len()) + element_len(KEY_LEN);
-        let mut last: Option<SecretTag> = None;
         for caveat in caveats {
             caveat.check()?;
             len += element_len(caveat.encoded_len());
-            last = Some(
-                last.as_ref()
-                    .unwrap_or(&first)
-                    .attenuate_of(|mac| caveat.put(mac)),
-            );
         }
         if len > MAX_MESSAGE {
             return Err(FormError::TooLong.into());
         }
+        let signed = SignedPayload::minted(payload, prefix == DISCHARGE);
         out.reserve(encoded_len(prefix, len));
         out.push_str(prefix);
         let mut text = Base64::behind(self.head(), out);
@@ -163,11 +154,14 @@ impl UserKey {
             text.put(payload.front());
             text.put(payload.claims());
         }
-        put_end(
-            &mut text,
-            caveats,
-            &last.as_ref().unwrap_or(&first).publish(),
-        );
+        let first = self.token_key().state().sign(&signed);
+        let mut last: Option<SecretTag> = None;
+        for caveat in caveats {
+            let tag = last.as_ref().unwrap_or(&first);
+            last = Some(tag.attenuate_of(|mac| caveat.put(mac)));
+        }
+        let tag = last.as_ref().unwrap_or(&first).publish();
+        put_end(&mut text, caveats, &tag);
         text.finish();
         Ok(Minted { first })
     }

@@ -94,11 +94,11 @@ impl Principal {
     }
 }
 
-/// Which bytes a kind of name allows.
-struct Allowed([bool; 256]);
+/// Which bytes a kind of text allows.
+pub(crate) struct Allowed([bool; 256]);
 
 impl Allowed {
-    const fn of(bytes: &[u8]) -> Self {
+    pub(crate) const fn of(bytes: &[u8]) -> Self {
         let mut allowed = [false; 256];
         let mut at = 0;
         while at < bytes.len() {
@@ -106,6 +106,10 @@ impl Allowed {
             at += 1;
         }
         Self(allowed)
+    }
+
+    pub(crate) fn all(&self, text: &[u8]) -> bool {
+        text.iter().all(|byte| self.0[usize::from(*byte)])
     }
 
     fn check(&self, name: &str) -> Result<(), NameError> {
@@ -140,14 +144,19 @@ pub(crate) fn check_user(name: &str) -> Result<(), NameError> {
         return Err(NameError::TooLong { max: MAX_USER });
     }
     IN_USER.check(name)?;
-    for segment in name.as_bytes().split(|byte| *byte == b'/') {
-        match segment {
+    let mut rest = name.as_bytes();
+    loop {
+        let end = memchr::memchr(b'/', rest);
+        match rest.split_at(end.unwrap_or(rest.len())).0 {
             b"" => return Err(NameError::EmptySegment),
             b"." | b".." => return Err(NameError::DotSegment),
             _ => {}
         }
+        match end {
+            Some(end) => rest = &rest[end + 1..],
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 pub(crate) fn check_principal(name: &str) -> Result<(), NameError> {

@@ -30,8 +30,11 @@ pub struct RequestFacts<'a> {
 impl<'a> RequestFacts<'a> {
     /// The path: `path_and_query` up to the first `?`.
     pub fn path(&self) -> Option<&'a str> {
-        self.path_and_query
-            .map(|whole| whole.split_once('?').map_or(whole, |(path, _)| path))
+        let whole = self.path_and_query?;
+        match memchr::memchr(b'?', whole.as_bytes()) {
+            Some(end) => whole.get(..end),
+            None => Some(whole),
+        }
     }
 }
 

@@ -4,13 +4,19 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use crate::{machine, out::table, plot::Bars};
+use crate::{
+    figures::{self, Figure, Figures},
+    machine,
+    out::table,
+    plot::Bars,
+};
 
 /// A page in the making.
 pub struct Page {
     title: String,
     text: String,
     plots: Vec<Bars>,
+    figures: Figures,
 }
 
 impl Page {
@@ -20,6 +26,7 @@ impl Page {
             title: title.to_owned(),
             text: format!("{}\n", about.trim()),
             plots: Vec::new(),
+            figures: Figures::new(),
         }
     }
 
@@ -51,6 +58,12 @@ impl Page {
         self.plots.push(bars);
     }
 
+    /// A figure by its name, for programs: it is in `<group>.json` and does not show on the page.
+    pub fn figure(&mut self, name: &str, value: f64, unit: &str) {
+        let unit = unit.to_owned();
+        self.figures.insert(name.to_owned(), Figure { value, unit });
+    }
+
     /// The whole in Markdown. `command` is what was run.
     pub fn markdown(&self, command: &str) -> String {
         let mut out = format!("# {}\n\n", self.title);
@@ -63,7 +76,7 @@ impl Page {
         out
     }
 
-    /// Writes `<group>.md` and the plots into the folder.
+    /// Writes `<group>.md`, the plots and, where there are figures, `<group>.json` into the folder.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -71,6 +84,9 @@ impl Page {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let file = folder.join(format!("{group}.md"));
         fs::write(&file, self.markdown(command)).with_context(|| file.display().to_string())?;
+        if !self.figures.is_empty() {
+            figures::write(&self.figures, group, folder)?;
+        }
         for plot in &self.plots {
             plot.draw(&folder.join(format!("{}.svg", plot.file)))?;
         }
@@ -100,10 +116,13 @@ mod tests {
                 Measured::of(&[350.0, 352.0, 360.0]),
             )],
         });
+        page.figure("verify", 352.5, "ns");
         let folder = std::env::temp_dir().join(format!("cat-page-{}", std::process::id()));
         page.write("tokens", "bench/run tokens", &folder).unwrap();
         let text = fs::read_to_string(folder.join("tokens.md")).unwrap();
         let plot = fs::read_to_string(folder.join("verify.svg")).unwrap();
+        let figures = figures::read("tokens", &folder).unwrap();
+        let none = figures::read("others", &folder).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         assert!(
             text.starts_with("# Tokens\n\nWritten by `bench/run tokens`."),
@@ -112,5 +131,8 @@ mod tests {
         assert!(text.contains("| plain | 352 |"), "{text}");
         assert!(text.contains("![Verifying](verify.svg)"), "{text}");
         assert!(plot.contains("plain &amp; simple"), "{plot}");
+        let figure = &figures["verify"];
+        assert_eq!((figure.value, &figure.unit[..]), (352.5, "ns"));
+        assert!(none.is_empty());
     }
 }

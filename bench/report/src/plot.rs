@@ -100,7 +100,7 @@ impl Bars {
 }
 
 /// With three digits that say something, and commas between thousands.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value < 10.0 {
         return format!("{value:.2}");
     }

@@ -8,7 +8,8 @@ use std::{
 const ROUNDS: usize = 15;
 /// So long is one work's part of a round: long enough for the clock, short enough that a disturbance meets one round and not one work.
 const SLICE: Duration = Duration::from_micros(500);
-const SLICES: usize = 301;
+/// How many rounds there are where nobody says otherwise.
+pub const SLICES: usize = 301;
 
 /// A median with its spread: a quarter of all rounds lie below `low`, and a quarter above `high`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +39,16 @@ impl Measured {
     /// How many times as much as another one: the ratio of the medians.
     pub fn over(&self, other: &Self) -> f64 {
         self.median / other.median
+    }
+
+    /// Without so much that is in each of its rounds.
+    #[must_use]
+    pub fn less(&self, constant: f64) -> Self {
+        Self {
+            median: self.median - constant,
+            low: self.low - constant,
+            high: self.high - constant,
+        }
     }
 
     /// The same in another unit.
@@ -86,14 +97,19 @@ impl<'a> Work<'a> {
 /// Nanoseconds per operation of each work, in their order. In each of 301 rounds each of them runs for half a millisecond, so that all meet
 /// the same machine, whatever else it does.
 pub fn interleave(works: Vec<Work<'_>>) -> Vec<(String, Measured)> {
+    interleave_in(SLICES, works)
+}
+
+/// The same in so many rounds: few are for trying out whether it can be measured.
+pub fn interleave_in(rounds: usize, works: Vec<Work<'_>>) -> Vec<(String, Measured)> {
     let mut works: Vec<_> = works
         .into_iter()
         .map(|mut work| {
             let calls = calibrate(&mut work.run);
-            (work, calls, Vec::with_capacity(SLICES))
+            (work, calls, Vec::with_capacity(rounds))
         })
         .collect();
-    for _ in 0..SLICES {
+    for _ in 0..rounds {
         for (work, calls, took) in &mut works {
             let began = Instant::now();
             for _ in 0..*calls {

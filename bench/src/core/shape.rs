@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use cattery_core::{Caveat, KeyId, Keyring, RootKey, ServiceKey, TokenSpec, UserKey};
 
-pub(super) const NOW: u64 = 1_790_000_000;
-pub(super) const SERVICE: &str = "photos";
+pub(crate) const NOW: u64 = 1_790_000_000;
+pub(crate) const SERVICE: &str = "photos";
 
 /// What a token has.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Bytes of the user's name.
     name: usize,
     /// Caveats of the key.
@@ -54,14 +54,14 @@ const CAVEAT: &str = "path=/albums";
 
 impl Shape {
     /// A plain token with so many caveats of its own.
-    pub(super) fn with_caveats(caveats: usize) -> Self {
+    pub(crate) fn with_caveats(caveats: usize) -> Self {
         Self {
             caveats,
             ..Self::default()
         }
     }
 
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let plain = Self::default();
         let claims = |claims| Self { claims, ..plain };
         let name = |name| Self { name, ..plain };
@@ -99,7 +99,7 @@ impl Shape {
         }
     }
 
-    pub(super) fn id<'p>(&self, principal: &'p str) -> KeyId<'p> {
+    pub(crate) fn id<'p>(&self, principal: &'p str) -> KeyId<'p> {
         KeyId {
             epoch: 1,
             service: SERVICE,
@@ -111,7 +111,7 @@ impl Shape {
         }
     }
 
-    pub(super) fn key(&self, principal: &str) -> Result<UserKey> {
+    pub(crate) fn key(&self, principal: &str) -> Result<UserKey> {
         let caveats = caveats(self.key_caveats)?;
         Ok(UserKey::issue(
             &service_key()?,
@@ -121,7 +121,7 @@ impl Shape {
     }
 
     /// SPEC section 2: two for each keyed state but the service's, and for each MAC one per block and one for its outer hash.
-    pub(super) fn compressions(&self) -> Result<f64> {
+    pub(crate) fn compressions(&self) -> Result<f64> {
         let blocks = |len: usize| (len + 9).div_ceil(64);
         let mac = |len: usize| blocks(len) + 1;
         let caveats = self.key_caveats + self.caveats;
@@ -143,17 +143,17 @@ fn caveats(count: usize) -> Result<Vec<Caveat<'static>>> {
     (0..count).map(|_| Ok(CAVEAT.parse()?)).collect()
 }
 
-pub(super) fn service_key() -> Result<ServiceKey> {
+pub(crate) fn service_key() -> Result<ServiceKey> {
     Ok(RootKey::from_bytes([7; 32]).service_key(&SERVICE.parse()?, 0))
 }
 
-pub(super) fn keyring() -> Result<Keyring> {
+pub(crate) fn keyring() -> Result<Keyring> {
     let mut keys = Keyring::new();
     keys.insert(1, 0, Box::new(service_key()?));
     Ok(keys)
 }
 
-pub(super) fn spec<'a>(now: u64) -> TokenSpec<'a> {
+pub(crate) fn spec<'a>(now: u64) -> TokenSpec<'a> {
     TokenSpec {
         not_before: now,
         not_after: now + 300,
@@ -163,13 +163,13 @@ pub(super) fn spec<'a>(now: u64) -> TokenSpec<'a> {
 }
 
 /// A token in both of its forms.
-pub(super) struct Token {
-    pub(super) text: String,
-    pub(super) message: Vec<u8>,
+pub(crate) struct Token {
+    pub(crate) text: String,
+    pub(crate) message: Vec<u8>,
 }
 
 impl Token {
-    pub(super) fn of(shape: &Shape) -> Result<Self> {
+    pub(crate) fn of(shape: &Shape) -> Result<Self> {
         let caveats = caveats(shape.caveats)?;
         let claims = vec![5; shape.claims];
         let spec = TokenSpec {

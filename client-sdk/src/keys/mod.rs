@@ -15,7 +15,6 @@ mod state;
 mod through_agent;
 
 pub use client::{Client, ConnectError, ConnectOptions, ReplaceIdentityError};
-pub(crate) use clock::unix_now;
 pub use cluster::Cluster;
 pub(crate) use discharge::DEFAULT_TTL as DISCHARGE_TTL;
 pub use discharge::{Discharge, DischargeError, DischargeOptions};

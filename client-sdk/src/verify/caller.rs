@@ -3,6 +3,8 @@
 use cattery_core::Verified;
 use cattery_proto::v1::VerifiedCaller;
 
+use super::CallerRef;
+
 /// Who is calling: an extension of every request that [`VerifyLayer`](super::VerifyLayer) lets through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,19 +29,7 @@ pub struct Caller {
 
 impl From<&Verified<'_>> for Caller {
     fn from(verified: &Verified<'_>) -> Self {
-        let key_id = verified.key_id();
-        Self {
-            principal: key_id.principal.to_owned(),
-            token_id: verified.token_id(),
-            scopes: verified
-                .scopes()
-                .map(|scopes| scopes.map(str::to_owned).collect()),
-            claims_type: verified.claims_type().to_owned(),
-            claims: verified.claims().to_vec(),
-            epoch: key_id.epoch,
-            not_after: verified.not_after(),
-            lease_id: key_id.lease_id,
-        }
+        CallerRef::verified(verified).into()
     }
 }
 

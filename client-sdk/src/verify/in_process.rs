@@ -22,10 +22,10 @@ use tokio::{
 };
 
 use super::{
-    Caller, Verdict, keys::VerificationKeys, refusal::Refusal, scratch::with_scratch,
-    through_agent::ThroughAgent,
+    Caller, CallerRef, Verdict, keys::VerificationKeys, moment::Moment, refusal::Refusal,
+    scratch::with_scratch, through_agent::ThroughAgent,
 };
-use crate::{denial::PRESENTER_NOT_TRUSTED, keys::unix_now, sealing::ReceiverKey};
+use crate::{denial::PRESENTER_NOT_TRUSTED, sealing::ReceiverKey};
 
 /// Least time between two refreshes that tokens of unknown epochs ask for.
 const UNKNOWN_EPOCH_GAP: Duration = Duration::from_secs(5);
@@ -79,12 +79,17 @@ impl InProcess {
         forwarded: Option<&ForwardHeader<'_>>,
         facts: &RequestFacts<'_>,
     ) -> Result<(Caller, Vec<Verdict>), Refusal> {
-        let caller = self.verify_one(presentation, None, facts).await?;
+        let caller = self
+            .verify_with(None, presentation, facts, |caller| Caller::from(caller))
+            .await?;
         let mut verdicts = Vec::new();
         for presentation in forwarded.iter().flat_map(|header| header.presentations()) {
             let presenter = &caller.principal;
             verdicts.push(if self.keys.keys.load().trusts(presenter) {
-                self.verify_one(presentation, Some(presenter), facts).await
+                self.verify_with(Some(presenter), presentation, facts, |caller| {
+                    Caller::from(caller)
+                })
+                .await
             } else {
                 tracing::debug!(
                     presenter,
@@ -96,25 +101,32 @@ impl InProcess {
         Ok((caller, verdicts))
     }
 
-    async fn verify_one(
+    /// `look` sees the caller once nothing can be refused any more.
+    pub(super) async fn verify_with<T>(
         &self,
-        presentation: &str,
         presenter: Option<&str>,
+        presentation: &str,
         facts: &RequestFacts<'_>,
-    ) -> Verdict {
-        let (caller, once) = self.verify_locally(presentation, presenter, facts)?;
-        if let Some(once) = once {
-            self.agent.use_once(once).await?;
+        look: impl FnOnce(CallerRef<'_>) -> T,
+    ) -> Result<T, Refusal> {
+        match self.verify_locally(presenter, presentation, facts, look)? {
+            Local::Good(seen) => Ok(seen),
+            Local::Once(owed, look) => {
+                let (caller, once) = *owed;
+                // A call takes its time; what it needs is not carried about where there is none.
+                Box::pin(self.agent.use_once(once)).await?;
+                Ok(look(CallerRef::from(&caller)))
+            }
         }
-        Ok(caller)
     }
 
-    fn verify_locally(
+    fn verify_locally<T, F: FnOnce(CallerRef<'_>) -> T>(
         &self,
-        presentation: &str,
         presenter: Option<&str>,
+        presentation: &str,
         facts: &RequestFacts<'_>,
-    ) -> Result<(Caller, Option<UseOnceRequest>), Refusal> {
+        look: F,
+    ) -> Result<Local<T, F>, Refusal> {
         let keys = self.keys.keys.load();
         let now = now()?;
         if keys.good_for(now).is_zero() {
@@ -126,21 +138,25 @@ impl InProcess {
         let noted = Noted::default();
         let verifier = Verifier {
             service: &self.service,
-            keys: keys.at(now),
+            keys: keys.at(now.unix),
             revocations: &keys.revoked,
             single_use: &noted,
             policy: keys.policy,
         };
         with_scratch(|scratch| {
-            let verified = verifier.verify_by(presenter, presentation, facts, now, scratch);
+            let verified = verifier.verify_by(presenter, presentation, facts, now.unix, scratch);
             match verified {
                 Ok(verified) => {
-                    let once = noted.0.take().map(|once| UseOnceRequest {
+                    let caller = CallerRef::verified(&verified);
+                    let Some(once) = noted.0.take() else {
+                        return Ok(Local::Good(look(caller)));
+                    };
+                    let once = UseOnceRequest {
                         not_before: verified.not_before(),
                         not_after: verified.not_after(),
                         ..once
-                    });
-                    Ok((Caller::from(&verified), once))
+                    };
+                    Ok(Local::Once(Box::new((caller.into(), once)), look))
                 }
                 Err(denied) => {
                     if denied.code == Code::UnknownEpoch {
@@ -157,6 +173,14 @@ impl InProcess {
             }
         })
     }
+}
+
+/// How far this process comes by itself.
+enum Local<T, F> {
+    /// The token is good: what was seen of it.
+    Good(T),
+    /// It is, if it has not been used: the agent knows, and then somebody looks.
+    Once(Box<(Caller, UseOnceRequest)>, F),
 }
 
 impl Drop for InProcess {
@@ -189,8 +213,8 @@ impl SingleUse for Noted {
     }
 }
 
-fn now() -> Result<u64, Refusal> {
-    unix_now().ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))
+fn now() -> Result<Moment, Refusal> {
+    Moment::now().ok_or_else(|| Refusal::Unavailable("the clock stands before 1970".to_owned()))
 }
 
 async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
@@ -236,8 +260,7 @@ async fn fetch(
     former: Option<&VerificationKeys>,
 ) -> Result<VerificationKeys, String> {
     let receiver = ReceiverKey::generate().map_err(|error| error.to_string())?;
-    let unix = unix_now().ok_or("the clock of this computer stands before 1970")?;
-    let asked = (Instant::now(), unix);
+    let asked = Moment::now().ok_or("the clock of this computer stands before 1970")?;
     let answer = AgentClient::new(agent.channel.clone())
         .max_decoding_message_size(LARGEST_ANSWER)
         // All revoked ids can take longer than a call that the agent answers by itself may: it has the time of any call.

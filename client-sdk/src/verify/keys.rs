@@ -5,9 +5,8 @@ use std::time::Duration;
 use cattery_core::{Demands, Found, Keyring, Keys, Policy, ServiceKey};
 use cattery_locked::Locked;
 use cattery_proto::v1::{self, GetVerificationKeysResponse};
-use tokio::time::Instant;
 
-use super::revoked::Revoked;
+use super::{moment::Moment, revoked::Revoked};
 use crate::sealing::{INFO_SERVICE_KEY, ReceiverKey};
 
 pub(super) struct VerificationKeys {
@@ -17,10 +16,8 @@ pub(super) struct VerificationKeys {
     pub(super) revoked: Revoked,
     pub(super) policy: Policy,
     forward_from: Vec<String>,
-    /// Past it, nobody can tell any more.
-    good_until: Instant,
-    /// The same in Unix seconds: the other clock stands still while a computer sleeps.
-    good_until_unix: u64,
+    /// Past it on either clock, nobody can tell any more: one may be set back, and the other stands still while a computer sleeps.
+    good_until: Moment,
     pub(super) refresh_after: Duration,
 }
 
@@ -33,12 +30,12 @@ impl AsRef<ServiceKey> for LockedKey {
 }
 
 impl VerificationKeys {
-    /// `asked` is when the question left, by both clocks, and `former` what it said is held. The error is a line for people.
+    /// `asked` is when the question left, and `former` what it said is held. The error is a line for people.
     pub(super) fn read(
         answer: &GetVerificationKeysResponse,
         service: &str,
         receiver: &ReceiverKey,
-        asked: (Instant, u64),
+        asked: Moment,
         former: Option<&Self>,
     ) -> Result<Self, String> {
         if answer.service != service {
@@ -72,15 +69,17 @@ impl VerificationKeys {
         Ok(Self {
             keyring,
             ends,
-            revoked: Revoked::read(answer, former, asked.1)?,
+            revoked: Revoked::read(answer, former, asked.unix)?,
             policy: Policy {
                 leeway: answer.leeway_seconds,
                 max_lifetime: answer.max_lifetime_seconds,
                 demands: demands(answer.demands.as_ref()),
             },
             forward_from: answer.forward_from.clone(),
-            good_until: asked.0 + Duration::from_secs(good_for),
-            good_until_unix: asked.1.saturating_add(good_for),
+            good_until: Moment {
+                unix: asked.unix.saturating_add(good_for),
+                steady: asked.steady.saturating_add(Duration::from_secs(good_for)),
+            },
             refresh_after: Duration::from_secs(answer.refresh_after_seconds.max(1).into()),
         })
     }
@@ -91,9 +90,9 @@ impl VerificationKeys {
     }
 
     /// How long these are still good for; zero when nobody can tell any more.
-    pub(super) fn good_for(&self, now: u64) -> Duration {
-        let left = Duration::from_secs(self.good_until_unix.saturating_sub(now));
-        left.min(self.good_until.saturating_duration_since(Instant::now()))
+    pub(super) fn good_for(&self, now: Moment) -> Duration {
+        let left = Duration::from_secs(self.good_until.unix.saturating_sub(now.unix));
+        left.min(self.good_until.steady.saturating_sub(now.steady))
     }
 
     pub(super) fn at(&self, now: u64) -> KeysAt<'_> {
@@ -109,7 +108,7 @@ fn demands(sent: Option<&v1::Demands>) -> Demands {
     })
 }
 
-/// Longest that keys are good for whatever the agent says, seconds: an `Instant` cannot hold any number.
+/// Longest that keys are good for whatever the agent says, seconds.
 const LONGEST: u64 = 30 * 24 * 3600;
 
 /// The keys whose epoch is not over yet.

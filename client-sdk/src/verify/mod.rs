@@ -4,11 +4,13 @@
 
 mod body;
 mod caller;
+mod caller_ref;
 mod facts;
 mod forwarded;
 mod in_process;
 mod keys;
 mod layer;
+mod moment;
 mod refusal;
 mod revoked;
 mod scratch;
@@ -18,6 +20,7 @@ mod verifier;
 
 pub use body::{DigestBody, DigestBodyLayer};
 pub use caller::Caller;
+pub use caller_ref::CallerRef;
 pub use cattery_core::{ForwardHeader, RequestFacts};
 pub use facts::{ClientCertSha256, SourceAddr};
 pub use forwarded::{Forwarded, Verdict};

@@ -10,7 +10,8 @@ use cattery_core::{
 use http::HeaderMap;
 
 use super::{
-    Caller, Verdict, in_process::InProcess, refusal::Refusal, through_agent::ThroughAgent,
+    Caller, CallerRef, Verdict, in_process::InProcess, refusal::Refusal,
+    through_agent::ThroughAgent,
 };
 
 /// Longest presentation there can be, bytes: a token and its discharges in base64, with their prefixes and some blanks.
@@ -88,10 +89,49 @@ impl Verifier {
         presentation: &str,
         facts: &RequestFacts<'_>,
     ) -> Result<Caller, Refusal> {
-        let (caller, _) = self
-            .verify_with_forwarded(presentation, None, facts)
-            .await?;
-        Ok(caller)
+        check(presentation, facts)?;
+        match &self.way {
+            Way::Agent(agent) => {
+                let (caller, _) = alone(agent, presentation, facts).await?;
+                Ok(caller)
+            }
+            Way::InProcess(keys) => {
+                keys.verify_with(None, presentation, facts, |caller| Caller::from(caller))
+                    .await
+            }
+        }
+    }
+
+    /// As [`verify`](Self::verify), for who looks at the caller and keeps little of it: `look` is called once the token is good (and spent, where
+    /// it is for a single use), and in this process nothing is copied for it.
+    ///
+    /// ```no_run
+    /// # use cattery_sdk::verify::{Refusal, RequestFacts, Verifier};
+    /// # async fn example(verifier: &Verifier, token: &str) -> Result<(), Refusal> {
+    /// let facts = RequestFacts::default();
+    /// let is_alice = verifier
+    ///     .verify_with(token, &facts, |caller| caller.principal() == "user/alice")
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refusal`]; then `look` is not called.
+    pub async fn verify_with<T>(
+        &self,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+        look: impl FnOnce(CallerRef<'_>) -> T,
+    ) -> Result<T, Refusal> {
+        check(presentation, facts)?;
+        match &self.way {
+            Way::Agent(agent) => {
+                let (caller, _) = alone(agent, presentation, facts).await?;
+                Ok(look(CallerRef::from(&caller)))
+            }
+            Way::InProcess(keys) => keys.verify_with(None, presentation, facts, look).await,
+        }
     }
 
     /// The same with what the caller presents for others. Each of those presentations has a verdict of its own, in their order.
@@ -117,17 +157,36 @@ impl Verifier {
         facts: &RequestFacts<'_>,
         headers: &HeaderMap,
     ) -> Result<(Caller, Vec<Verdict>), Refusal> {
-        if facts.context.iter().any(|(key, _)| *key == PRESENTER_KEY) {
-            return Err(Refusal::Unavailable(format!(
-                "`{PRESENTER_KEY}` is not for a service to say: give this entry of its context another key"
-            )));
-        }
-        if presentation.len() > MAX_PRESENTATION {
-            return Err(Refusal::of_code(Code::Malformed));
-        }
+        check(presentation, facts)?;
         match &self.way {
-            Way::Agent(agent) => agent.verify(presentation, forwarded, facts, headers).await,
+            Way::Agent(agent) => {
+                Box::pin(agent.verify(presentation, forwarded, facts, headers)).await
+            }
             Way::InProcess(keys) => keys.verify(presentation, forwarded, facts).await,
         }
     }
+}
+
+/// Asks the agent about a presentation without others. In a box: a call needs much room, and who verifies in this process would carry it
+/// about for nothing.
+async fn alone(
+    agent: &ThroughAgent,
+    presentation: &str,
+    facts: &RequestFacts<'_>,
+) -> Result<(Caller, Vec<Verdict>), Refusal> {
+    let headers = HeaderMap::new();
+    Box::pin(agent.verify(presentation, None, facts, &headers)).await
+}
+
+/// What neither the agent nor the core is asked about.
+fn check(presentation: &str, facts: &RequestFacts<'_>) -> Result<(), Refusal> {
+    if facts.context.iter().any(|(key, _)| *key == PRESENTER_KEY) {
+        return Err(Refusal::Unavailable(format!(
+            "`{PRESENTER_KEY}` is not for a service to say: give this entry of its context another key"
+        )));
+    }
+    if presentation.len() > MAX_PRESENTATION {
+        return Err(Refusal::of_code(Code::Malformed));
+    }
+    Ok(())
 }

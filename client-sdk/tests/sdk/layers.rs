@@ -16,8 +16,8 @@ use cattery_sdk::{
     body::BodySha256,
     sign::{DigestBodyLayer as SignDigest, SignError, SignLayer, Signer},
     verify::{
-        Caller, ClientCertSha256, DigestBodyLayer as VerifyDigest, RequestFacts, SourceAddr,
-        Verifier, VerifyLayer,
+        Caller, CallerRef, ClientCertSha256, DigestBodyLayer as VerifyDigest, RequestFacts,
+        SourceAddr, Verifier, VerifyLayer,
     },
 };
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
@@ -493,4 +493,36 @@ async fn a_verifier_can_be_asked_without_a_layer() {
     let refusal = refusal.unwrap_err();
     assert_eq!(refusal.code(), "caveat_failed");
     assert_eq!(refusal.http_status(), 403);
+}
+
+#[tokio::test]
+async fn who_is_calling_is_lent_once_nothing_can_be_refused_any_more() {
+    let world = World::start().await;
+    let options = MintOptions {
+        single_use: true,
+        claims_type: "test.Claims".to_owned(),
+        claims: vec![1, 2],
+        ..with_caveat("scope=photos.read")
+    };
+    let facts = RequestFacts {
+        scope: Some("photos.read"),
+        ..RequestFacts::default()
+    };
+    let through = Verifier::through_agent("photos", &world.agent.socket).unwrap();
+    let inside = Verifier::in_process("photos", &world.agent.socket).await;
+    for verifier in [through, inside.unwrap()] {
+        let plain = world.client.mint("photos", &MintOptions::default());
+        let owned = verifier.verify(&plain.unwrap(), &facts).await.unwrap();
+        let once = world.client.mint("photos", &options).unwrap();
+        let look = |caller: CallerRef<'_>| Caller::from(caller);
+        let lent = verifier.verify_with(&once, &facts, look).await.unwrap();
+        assert_eq!(lent.principal, owned.principal);
+        assert_eq!(lent.lease_id, owned.lease_id);
+        assert_eq!(lent.scopes.as_deref(), Some(&["photos.read".into()][..]));
+        assert_eq!(lent.claims, [1, 2]);
+        let mut looked = false;
+        let again = verifier.verify_with(&once, &facts, |_| looked = true).await;
+        assert_eq!(again.unwrap_err().http_status(), 401);
+        assert!(!looked);
+    }
 }

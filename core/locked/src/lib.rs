@@ -18,7 +18,7 @@
 //! This is no defence against root, against a hypervisor, or against a computer that hibernates:
 //! suspend-to-disk writes locked pages too.
 //!
-//! All unsafe code of the project is in this crate's `memory` module.
+//! All unsafe code of this crate is in its `memory` module; the project has no other but that of `cattery-lanes`.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

@@ -1,5 +1,7 @@
 //! Path prefixes (SPEC section 3.1): exact comparison, on paths that servers read in one way only.
 
+use crate::name::Allowed;
+
 /// Whether `path` lies under `prefix`.
 pub(super) fn holds(prefix: &str, path: &str) -> bool {
     prefix.starts_with('/') && is_plain(path) && lies_under(prefix, path)
@@ -19,14 +21,18 @@ fn lies_under(prefix: &str, path: &str) -> bool {
 
 /// A path that every server reads in the same way.
 fn is_plain(path: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/._~!$&'()*+,=:@%-".contains(&b);
-    path.starts_with('/')
-        && path.bytes().all(allowed)
+    let path = path.as_bytes();
+    path.first() == Some(&b'/')
+        && ALLOWED.all(path)
         && path
-            .split('/')
-            .all(|segment| segment != "." && !segment.starts_with(".."))
-        && escapes_are_plain(path.as_bytes())
+            .split(|byte| *byte == b'/')
+            .all(|segment| segment != b"." && !segment.starts_with(b".."))
+        && (memchr::memchr(b'%', path).is_none() || escapes_are_plain(path))
 }
+
+static ALLOWED: Allowed = Allowed::of(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._~!$&'()*+,=:@%-",
+);
 
 /// Every `%` begins an escape, none encodes a byte that some server acts on, and what they decode to is UTF-8.
 fn escapes_are_plain(mut path: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::Clock;
 use crate::key_id::KeyId;
-use crate::key_tree::{SecretTag, ServiceKey, SignedPayload, TokenState};
+use crate::key_tree::{Attenuation, SecretTag, ServiceKey, SignedPayload, TokenState};
 use crate::limits::ID_LEN;
 use crate::payload::{Payload, claims_type_is_valid};
 use crate::token::UnverifiedToken;
@@ -61,13 +61,15 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             }
             key = &narrowed;
         }
+        // Each message is laid out before it is needed.
+        let mut caveats = token.caveats.iter();
+        let mut next = caveats.next().map(Attenuation::by);
         let first = key.sign(signed);
-        let last = token
-            .caveats
-            .iter()
-            .fold(None, |tag: Option<SecretTag>, caveat| {
-                Some(tag.as_ref().unwrap_or(&first).attenuate(caveat))
-            });
+        let mut last: Option<SecretTag> = None;
+        while let Some(attenuation) = next {
+            next = caveats.next().map(Attenuation::by);
+            last = Some(last.as_ref().unwrap_or(&first).attenuate_by(&attenuation));
+        }
         if last.as_ref().unwrap_or(&first).matches(token.tag) {
             Ok(first)
         } else {

@@ -46,28 +46,28 @@ impl<'s> Presentation<'s> {
     ///
     /// # Errors
     /// `malformed`: one of them breaks a rule of form, or there are more than four discharges.
+    #[inline]
     pub fn from_messages(token: &'s [u8], discharges: &[&'s [u8]]) -> Result<Self, Denied<'s>> {
-        let too_long = |message: &[u8]| message.len() > MAX_MESSAGE;
-        let read = |part, message| {
-            if too_long(message) {
-                return Err((part, FormError::TooLong));
-            }
-            UnverifiedToken::decode(message).map_err(|error| (part, error))
+        let refused = |part, error| Denied::malformed((part, error));
+        if token.len() > MAX_MESSAGE {
+            return Err(refused(Part::Token, FormError::TooLong));
+        }
+        let mut presented = Self {
+            token: UnverifiedToken::decode(token).map_err(|error| refused(Part::Token, error))?,
+            discharges: [&[]; MAX_DISCHARGES],
         };
-        let all = || {
-            let mut presented = Self {
-                token: read(Part::Token, token)?,
-                discharges: [&[]; MAX_DISCHARGES],
-            };
-            let mut slots = presented.discharges.iter_mut();
-            for (index, message) in (0..).zip(discharges) {
-                let too_many = (Part::Presentation, FormError::TooManyDischarges);
-                *slots.next().ok_or(too_many)? = message;
-                read(Part::Discharge(index), message)?;
+        if discharges.len() > MAX_DISCHARGES {
+            return Err(refused(Part::Presentation, FormError::TooManyDischarges));
+        }
+        for (index, (slot, message)) in (0..).zip(presented.discharges.iter_mut().zip(discharges)) {
+            let refused = |error| refused(Part::Discharge(index), error);
+            if message.len() > MAX_MESSAGE {
+                return Err(refused(FormError::TooLong));
             }
-            Ok(presented)
-        };
-        all().map_err(Denied::malformed)
+            UnverifiedToken::decode(message).map_err(refused)?;
+            *slot = message;
+        }
+        Ok(presented)
     }
 
     /// From a text. `room` becomes what is left of it.
