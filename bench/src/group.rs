@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{authority, cache, constant_time, core, envoy, in_process, peers, scale};
+use crate::{agent, authority, cache, constant_time, core, envoy, in_process, peers, scale};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -16,6 +16,10 @@ pub(crate) enum Group {
     ConstantTime,
     /// Verifying and minting beside JWT, Fernet, PASETO, macaroons and biscuits
     Peers,
+    /// The agent, beside a server that answers the same and looks at nothing
+    Agent,
+    /// The agent for ten minutes at half of its capacity
+    Steady,
     /// Requests through Envoy, with the agent and without
     Envoy,
     /// Keeping users' keys against deriving them again
@@ -41,6 +45,8 @@ impl Group {
             Self::Core => core::measure(smoke),
             Self::ConstantTime => constant_time::measure(smoke),
             Self::Peers => return peers::write(smoke, out),
+            Self::Agent => agent::measure(smoke),
+            Self::Steady => agent::steady::measure(smoke),
             Self::Envoy => envoy::measure(smoke),
             Self::Cache => cache::measure(smoke),
             Self::InProcess => in_process::measure(smoke),

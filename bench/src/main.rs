@@ -1,6 +1,7 @@
 //! Measures Cattery beside what people would pick instead, and writes a report. `bench/README.md` says how to run it.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod authority;
 mod cache;
 mod constant_time;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use cattery_tests::{process::Process, wait};
 use clap::Subcommand;
 
-use crate::envoy;
+use crate::{agent, envoy};
 
 /// Such a server.
 #[derive(Subcommand)]
@@ -20,6 +20,8 @@ pub(crate) enum Role {
     Upstream,
     /// Answers each question of `ext_authz` with what is in a file
     ExtAuthzEcho { socket: PathBuf, answer: PathBuf },
+    /// Answers as an agent does, with what is in files of a folder, and looks at nothing
+    Bare { folder: PathBuf },
 }
 
 impl Role {
@@ -28,6 +30,7 @@ impl Role {
         match self {
             Self::Upstream => envoy::upstream::run(),
             Self::ExtAuthzEcho { socket, answer } => envoy::echo::run(socket, answer),
+            Self::Bare { folder } => agent::serve_bare(folder),
         }
     }
 }

@@ -236,8 +236,7 @@ impl Listeners {
         let (listener, socket) = self.grpc;
         let path = socket.path.clone();
         let mut sockets = vec![socket];
-        let stopped = stop.clone().cancelled_owned();
-        let served = grpc::serve(Arc::clone(&agent), listener, stopped);
+        let served = grpc::serve(Arc::clone(&agent), listener, stop.clone());
         servers.spawn(async move { served.await.map_err(|error| error.to_string()) });
         let served = http::serve(
             Arc::clone(&agent),

@@ -55,7 +55,11 @@ impl Agent {
         presentation: &str,
         keep: impl FnOnce(Verified<'_>) -> T,
     ) -> Result<T, Verdict> {
-        let now = Moment::now();
+        let now = match presenter {
+            None => question.asked_at,
+            // The one before it may have waited for an authority.
+            Some(_) => Moment::now(),
+        };
         let (kept, spend) = self.verify_at(now, question, presenter, presentation, |verified| {
             let (not_after, token_id) = (verified.not_after(), verified.token_id());
             let principal = self.decision_log.has_all();
@@ -64,7 +68,8 @@ impl Agent {
         })?;
         let (kept, not_after, token_id, principal) = kept;
         if let Some(spend) = spend {
-            let spent = self.spend(spend, not_after).await;
+            // Its room is large and seldom needed: each question that waits or is moved would have it.
+            let spent = Box::pin(self.spend(spend, not_after)).await;
             spent.map_err(|unspent| {
                 self.log_refused(Some(question), &unspent.line(Some(token_id)));
                 unspent.verdict

@@ -1,7 +1,6 @@
 //! One decision: what somebody asks at one of the faces, and what comes of it. Every answer of every face is concluded here.
 
 use std::fmt;
-use std::time::Instant;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
 use cattery_meters::Label as _;
@@ -11,6 +10,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span, trace};
 
 use crate::agent::Agent;
+use crate::clock::Moment;
 use crate::decision_log::Line;
 use crate::facts::Facts;
 use crate::forward::Forwarded;
@@ -49,7 +49,9 @@ pub(crate) struct DecisionId(u64);
 
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        let mut digits = [0; 16];
+        hex::encode_to_slice(self.0.to_be_bytes(), &mut digits).map_err(|_| fmt::Error)?;
+        f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -63,7 +65,7 @@ pub(crate) struct Question<'a> {
     pub(crate) request_id: Option<&'a str>,
     /// The trace that it belongs to.
     pub(crate) parent: Option<TraceParent<'a>>,
-    pub(crate) asked_at: Instant,
+    pub(crate) asked_at: Moment,
 }
 
 impl<'a> Question<'a> {
@@ -80,7 +82,7 @@ impl<'a> Question<'a> {
             facts,
             request_id: request_id.and_then(cattery_telemetry::request_id),
             parent: trace_parent.and_then(TraceParent::read),
-            asked_at: Instant::now(),
+            asked_at: Moment::now(),
         }
     }
 }
@@ -101,7 +103,11 @@ impl Agent {
         let decided = match authorization {
             Authorization::Presentation(presentation) => {
                 let verified = self.verify_all(question, presentation, forwarded, keep);
-                verified.instrument(span.clone()).await
+                if span.is_none() {
+                    verified.await
+                } else {
+                    Box::pin(verified.instrument(span.clone())).await
+                }
             }
             Authorization::Absent => Err(Verdict::NoToken),
             Authorization::Malformed => Err(Verdict::Denied(Code::Malformed)),
@@ -130,7 +136,7 @@ impl Agent {
 
     /// What is said of every decision, whatever came of it.
     fn conclude(&self, question: &Question<'_>, verdict: Verdicts) {
-        let elapsed = question.asked_at.elapsed();
+        let elapsed = question.asked_at.steady.elapsed();
         let (id, face) = (question.id, question.face);
         self.meters.verifications.add((face, verdict));
         self.meters.verification_duration.observe(face, elapsed);

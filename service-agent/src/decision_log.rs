@@ -125,7 +125,7 @@ impl Line<'_> {
     fn write<const INFO: bool>(&self, question: Option<&Question<'_>>, what: &str) {
         let facts = question.map(|question| question.facts.as_core());
         let facts = facts.as_ref();
-        let elapsed = question.map(|question| question.asked_at.elapsed().as_micros());
+        let elapsed = question.map(|question| question.asked_at.steady.elapsed().as_micros());
         macro_rules! write {
             ($level:expr) => {
                 event!(

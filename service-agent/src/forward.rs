@@ -50,23 +50,42 @@ impl Agent {
         };
         let verified = self.verify(question, None, presentation, keep_caller);
         let (caller, presents) = verified.await?;
-        let mut forwarded = Vec::new();
-        if let Some((header, until, presenter)) = presents {
-            let is_trusted = self.takes_forwarded_from(question, &presenter);
-            for presentation in header.presentations() {
-                if !is_trusted {
-                    forwarded.push(Err(ForwardRefused::NotTrusted));
-                    continue;
-                }
-                let verified = self.verify(question, Some(&presenter), presentation, |token| {
-                    keep(&token)
-                });
-                let verified = timeout_at(until, verified).await;
-                let verified = verified.unwrap_or(Err(Verdict::Unavailable));
-                forwarded.push(verified.map_err(ForwardRefused::Token));
+        let forwarded = match presents {
+            None => Vec::new(),
+            // In a box for the same reason as what spends.
+            Some((header, until, presenter)) => {
+                let presentations = header.presentations();
+                let verified =
+                    self.verify_forwarded(question, presentations, until, &presenter, &keep);
+                Box::pin(verified).await
             }
-        }
+        };
         Ok((caller, forwarded))
+    }
+
+    async fn verify_forwarded<'a, T>(
+        &self,
+        question: &Question<'_>,
+        presentations: impl Iterator<Item = &'a str>,
+        until: Instant,
+        presenter: &str,
+        keep: &impl Fn(&Verified<'_>) -> T,
+    ) -> Vec<Forwarded<T>> {
+        let is_trusted = self.takes_forwarded_from(question, presenter);
+        let mut forwarded = Vec::new();
+        for presentation in presentations {
+            if !is_trusted {
+                forwarded.push(Err(ForwardRefused::NotTrusted));
+                continue;
+            }
+            let verified = self.verify(question, Some(presenter), presentation, |token| {
+                keep(&token)
+            });
+            let verified = timeout_at(until, verified).await;
+            let verified = verified.unwrap_or(Err(Verdict::Unavailable));
+            forwarded.push(verified.map_err(ForwardRefused::Token));
+        }
+        forwarded
     }
 
     fn takes_forwarded_from(&self, question: &Question<'_>, presenter: &str) -> bool {

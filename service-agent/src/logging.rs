@@ -34,7 +34,9 @@ impl Filter {
 /// The filter or the collector's CA cannot be read.
 pub(crate) fn set_up(config: &LogConfig) -> anyhow::Result<(Filter, Option<Exporting>)> {
     let (filter, handle) = reload::Layer::new(filter(config)?);
-    let filter = filter.and(filter_fn(is_ours_or_terse));
+    // It has an opinion on all levels: without that, each place in any library that could log would ask it.
+    let terse = filter_fn(is_ours_or_terse).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.and(terse);
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

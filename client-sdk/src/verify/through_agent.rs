@@ -44,6 +44,7 @@ impl ThroughAgent {
                 .iter()
                 .map(|header| header.as_str().to_owned())
                 .collect(),
+            ..VerifyRequest::default()
         };
         let mut request = agent::local(request);
         for name in WHERE_IT_BELONGS {
@@ -60,7 +61,10 @@ impl ThroughAgent {
         let caller = match answer.result {
             Some(verify_response::Result::Caller(caller)) => read(caller)?,
             Some(verify_response::Result::Denial(denial)) => return Err(refusal(&denial)),
-            None => return Err(Refusal::Unavailable("the agent's answer is empty".into())),
+            // `invalid` is for streams alone.
+            Some(verify_response::Result::Invalid(_)) | None => {
+                return Err(Refusal::Unavailable("the agent's answer is empty".into()));
+            }
         };
         let mut verdicts = answer.forwarded.into_iter().map(verdict);
         let presentations = forwarded.map(ForwardHeader::presentations);

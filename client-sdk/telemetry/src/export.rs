@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{
 use tonic::transport::{Certificate, ClientTlsConfig};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::patient::Patient;
@@ -151,15 +151,15 @@ where
         .with_sampler(Sampler::ParentBased(Box::new(ratio)))
         .with_resource(resource)
         .build();
+    // All of them are at `INFO`; saying so spares each place in any library that could log from asking.
+    let spans = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
     let layer = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("cattery"))
         .with_location(false)
         .with_target(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(|metadata| {
-            metadata.is_span() && metadata.target() == TARGET
-        }));
+        .with_filter(spans.with_max_level_hint(LevelFilter::INFO));
     let _ = SAMPLE_RATIO.set(export.sample_ratio);
     Ok((layer, Exporting(provider)))
 }

@@ -221,6 +221,16 @@ impl AgentService for Served {
         Ok(Response::new(answer))
     }
 
+    // Nobody here asks for it.
+    type VerifyStreamStream = tokio_stream::Empty<Result<VerifyResponse, Status>>;
+
+    async fn verify_stream(
+        &self,
+        _: Request<tonic::Streaming<VerifyRequest>>,
+    ) -> Result<Response<Self::VerifyStreamStream>, Status> {
+        Err(Status::unimplemented("this agent answers one by one"))
+    }
+
     async fn mint(&self, request: Request<MintRequest>) -> Result<Response<MintResponse>, Status> {
         let request = request.into_inner();
         if request.audience == "music" {

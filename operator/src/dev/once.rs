@@ -217,6 +217,7 @@ async fn verified(town: &Town<'_>, token: &str) -> anyhow::Result<(String, Verif
             Ok((said, caller))
         }
         Verdict::Denial(denial) => bail!("the agent refused the token: {}", denial.code),
+        Verdict::Invalid(why) => bail!("the agent did not look at the token: {why}"),
     }
 }
 

@@ -2,32 +2,30 @@
 
 use std::sync::Arc;
 
-use cattery_core::{Authorization, ForwardHeader, Verified};
 use cattery_proto::v1;
 use tokio::task::spawn_blocking;
-use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::server::UdsConnectInfo;
-use tonic::{Request, Response, Result, Status};
-use v1::verify_response::Result as Outcome;
+use tonic::{Request, Response, Result, Status, Streaming};
 
 use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::config::Peers;
-use crate::decision::{Face, Question};
-use crate::facts::from_message;
-use crate::forward::Forwarded;
+use crate::grpc::verify;
+use crate::grpc::verify_stream::{self, AnswerStream};
 use crate::meters::{Signed, Signing};
 use crate::mint::MintRefused;
-use cattery_telemetry::{REQUEST_ID, TRACEPARENT};
 
 /// The service.
 pub(super) struct AgentService {
-    pub(super) agent: Arc<Agent>,
+    agent: Arc<Agent>,
+    /// Ends streams.
+    stop: CancellationToken,
 }
 
 impl AgentService {
-    pub(super) fn new(agent: Arc<Agent>) -> Self {
-        Self { agent }
+    pub(super) fn new(agent: Arc<Agent>, stop: CancellationToken) -> Self {
+        Self { agent, stop }
     }
 
     fn admit_to_sign<T>(&self, request: &Request<T>, what: Signing) -> Result<()> {
@@ -52,35 +50,23 @@ impl v1::agent_server::Agent for AgentService {
         &self,
         request: Request<v1::VerifyRequest>,
     ) -> Result<Response<v1::VerifyResponse>> {
-        let (metadata, _, request) = request.into_parts();
-        let facts = request.facts.unwrap_or_default();
-        let facts =
-            from_message(&facts).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
-        let forwarded = ForwardHeader::read(request.forwarded.iter().map(String::as_bytes));
-        let question = Question::new(
-            Face::Grpc,
-            facts,
-            first(&metadata, REQUEST_ID),
-            first(&metadata, TRACEPARENT),
-        );
-        let presentation = Authorization::Presentation(&request.presentation);
-        let decided = self
-            .agent
-            .decide(&question, presentation, forwarded.as_ref(), caller)
-            .await;
-        let decision_id = question.id.to_string();
-        Ok(Response::new(match decided {
-            Ok((caller, forwarded)) => v1::VerifyResponse {
-                result: Some(Outcome::Caller(caller)),
-                forwarded: forwarded.into_iter().map(verdict).collect(),
-                decision_id,
-            },
-            Err(verdict) => v1::VerifyResponse {
-                result: Some(Outcome::Denial(verdict.into())),
-                forwarded: Vec::new(),
-                decision_id,
-            },
-        }))
+        let (metadata, _, question) = request.into_parts();
+        let answer = verify::answer(&self.agent, &metadata, &question).await;
+        answer
+            .map(Response::new)
+            .map_err(|bad| Status::invalid_argument(bad.to_string()))
+    }
+
+    type VerifyStreamStream = AnswerStream;
+
+    async fn verify_stream(
+        &self,
+        request: Request<Streaming<v1::VerifyRequest>>,
+    ) -> Result<Response<AnswerStream>> {
+        let (metadata, _, questions) = request.into_parts();
+        let agent = Arc::clone(&self.agent);
+        let answers = verify_stream::answers(agent, metadata, questions, self.stop.clone());
+        Ok(Response::new(answers))
     }
 
     async fn mint(&self, request: Request<v1::MintRequest>) -> Result<Response<v1::MintResponse>> {
@@ -143,35 +129,6 @@ fn admit<T>(request: &Request<T>, peers: &Peers, section: &str) -> Result<()> {
     Err(Status::permission_denied(format!(
         "processes with uid {uid} and gid {gid} may not do this: the agent's configuration names those that may, in [{section}] allow_uids and allow_gids"
     )))
-}
-
-fn first<'a>(metadata: &'a MetadataMap, name: &str) -> Option<&'a [u8]> {
-    metadata.get(name).map(AsciiMetadataValue::as_encoded_bytes)
-}
-
-fn caller(token: &Verified<'_>) -> v1::VerifiedCaller {
-    let scopes = token.scopes();
-    v1::VerifiedCaller {
-        principal: token.principal().to_owned(),
-        token_id: token.token_id().to_vec(),
-        scoped: scopes.is_some(),
-        scopes: scopes.map_or_else(Vec::new, |scopes| scopes.map(str::to_owned).collect()),
-        claims_type: token.claims_type().to_owned(),
-        claims: token.claims().to_vec(),
-        epoch: token.key_id().epoch,
-        not_after: token.not_after(),
-        lease_id: token.key_id().lease_id.to_vec(),
-    }
-}
-
-fn verdict(of: Forwarded<v1::VerifiedCaller>) -> v1::ForwardedVerdict {
-    let result = match of {
-        Ok(caller) => v1::forwarded_verdict::Result::Caller(caller),
-        Err(refused) => v1::forwarded_verdict::Result::Denial(refused.into()),
-    };
-    v1::ForwardedVerdict {
-        result: Some(result),
-    }
 }
 
 fn mint_status(refused: &MintRefused) -> Status {

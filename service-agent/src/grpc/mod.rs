@@ -4,6 +4,8 @@ mod agent_service;
 mod ext_authz;
 mod health;
 mod in_process;
+mod verify;
+mod verify_stream;
 
 use std::future::Future;
 use std::io;
@@ -18,6 +20,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::time::sleep;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpIncoming};
@@ -47,19 +50,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn serve(
     agent: Arc<Agent>,
     listener: UnixListener,
-    stop: impl Future<Output = ()>,
+    stop: CancellationToken,
 ) -> Result<(), Failed> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let service = AgentService::new(Arc::clone(&agent));
+    let service = AgentService::new(Arc::clone(&agent), stop.clone());
     let mut routes = Routes::default();
     routes = routes
         .add_service(AgentServer::new(service).max_decoding_message_size(MAX_REQUEST))
         .add_service(reflection);
     let incoming = paused(UnixListenerStream::new(listener));
-    serve_routes(agent, routes, incoming, stop).await
+    serve_routes(agent, routes, incoming, stop.cancelled_owned()).await
 }
 
 /// The same over TCP with `ext_authz` alone: whoever is on this machine can connect.

@@ -47,11 +47,15 @@ pub(super) async fn answer(State(auth): State<Arc<ForwardAuth>>, request: Reques
     });
     let mut response = match decided.await {
         Ok((caller, forwarded)) => {
-            let results = results(question.id, caller, &forwarded).into_iter();
+            let results = results(question.id, caller, &forwarded);
+            let mut headers = HeaderMap::with_capacity(results.len() + 1);
+            for (name, value) in results {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    headers.insert(name, value);
+                }
+            }
             let mut response = Response::default();
-            *response.headers_mut() = results
-                .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
-                .collect();
+            *response.headers_mut() = headers;
             response
         }
         Err(verdict) => refuse(auth.refusals.of(verdict), question.id),

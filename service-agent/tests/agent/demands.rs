@@ -70,6 +70,7 @@ async fn the_body_and_a_single_use_can_be_demanded_as_well() {
         match answer.result.unwrap() {
             v1::verify_response::Result::Caller(_) => "ok".to_owned(),
             v1::verify_response::Result::Denial(denial) => denial.code,
+            v1::verify_response::Result::Invalid(why) => why,
         }
     };
     let covered = bound("/a", Some(&body));

@@ -23,13 +23,14 @@ fn through_web(user: &str, caveats: &[&str]) -> String {
 async fn ask(town: &Town, caller: &str, lines: &[&str]) -> (String, Vec<String>) {
     let request = v1::VerifyRequest {
         presentation: caller.to_owned(),
-        facts: None,
         forwarded: lines.iter().map(|&line| line.to_owned()).collect(),
+        ..Default::default()
     };
     let answer = town.client().verify(request).await.unwrap().into_inner();
     let caller = match answer.result.unwrap() {
         verify_response::Result::Caller(caller) => caller.principal,
         verify_response::Result::Denial(denial) => denial.code,
+        verify_response::Result::Invalid(why) => why,
     };
     let verdict = |verdict: v1::ForwardedVerdict| match verdict.result.unwrap() {
         Verdict::Caller(caller) => caller.principal,

@@ -17,5 +17,6 @@ mod outage;
 mod program;
 mod revoked;
 mod shared;
+mod streamed;
 mod streams;
 mod town;

@@ -161,6 +161,7 @@ pub(crate) async fn verify(
     match answer.result.unwrap() {
         Outcome::Caller(caller) => Ok(caller),
         Outcome::Denial(denial) => Err(denial.code),
+        Outcome::Invalid(why) => Err(why),
     }
 }
 

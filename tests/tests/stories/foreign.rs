@@ -320,6 +320,7 @@ fn check_grpc(case: &Value, result: &verify_response::Result) -> Result<()> {
         verify_response::Result::Denial(denial) => {
             ensure!(denial.code == want, "{}, not {want}", denial.code);
         }
+        verify_response::Result::Invalid(why) => bail!("{why}, where {want} was due"),
         verify_response::Result::Caller(caller) => {
             ensure!(want == "ok", "accepted, where {want} was due");
             let said = [

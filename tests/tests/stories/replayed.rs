@@ -162,6 +162,7 @@ fn verify(agent: &Agent, token: &str, body: Option<[u8; 32]>) -> Result<String> 
     match answer.result {
         Some(verify_response::Result::Caller(_)) => Ok("ok".into()),
         Some(verify_response::Result::Denial(denial)) => Ok(denial.code),
+        Some(verify_response::Result::Invalid(why)) => bail!("{why}"),
         None => bail!("no result"),
     }
 }

@@ -84,6 +84,7 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Don
         presentation: presentation.trim_end_matches(['\r', '\n']).to_owned(),
         facts: Some(facts),
         forwarded: forwarded.unwrap_or_default(),
+        ..Default::default()
     };
     let answer = agent.verify(request).await;
     let answer = answer.map_err(|status| agent::refused(&socket, &status))?;
@@ -99,7 +100,10 @@ pub(crate) async fn run(mut args: Args, context: &Context) -> anyhow::Result<Don
             })
         }
         Some(verify_response::Result::Denial(denial)) => refused(context, denial),
-        None => bail!("the agent at {} gave no answer", socket.display()),
+        // `invalid` is for streams alone.
+        Some(verify_response::Result::Invalid(_)) | None => {
+            bail!("the agent at {} gave no answer", socket.display())
+        }
     }
 }
 

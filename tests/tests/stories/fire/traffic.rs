@@ -293,6 +293,7 @@ pub(super) async fn ask(agent: &mut AgentClient<Channel>, presentation: String) 
     match answer {
         Ok(verify_response::Result::Caller(_)) => Answer::Accepted,
         Ok(verify_response::Result::Denial(denial)) => Answer::Denied(denial.code),
+        Ok(verify_response::Result::Invalid(why)) => Answer::None(why),
         Err(error) => Answer::None(error.to_string()),
     }
 }

@@ -175,11 +175,12 @@ async fn code(mut agent: AgentClient<Channel>, presentation: &str) -> Result<Str
     let request = VerifyRequest {
         presentation: presentation.to_owned(),
         facts: Some(facts),
-        forwarded: Vec::new(),
+        ..VerifyRequest::default()
     };
     Ok(match agent.verify(request).await?.into_inner().result {
         Some(verify_response::Result::Caller(_)) => String::new(),
         Some(verify_response::Result::Denial(denial)) => denial.code,
+        Some(verify_response::Result::Invalid(why)) => why,
         None => "nothing".to_owned(),
     })
 }
