@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::{agent, authority, cache, constant_time, core, envoy, in_process, peers, scale};
+use crate::{
+    agent, authority, cache, constant_time, core, envoy, in_process, peers, program, scale,
+};
 
 /// What is measured together.
 #[derive(Clone, Copy, ValueEnum)]
@@ -28,6 +30,10 @@ pub(crate) enum Group {
     InProcess,
     /// Leases, enrolments, ten thousand agents and a million users, beside MIT Kerberos
     Authority,
+    /// The set of revoked ids, up to ten million
+    Revoked,
+    /// What binding and single use cost
+    Once,
     /// Arithmetic for a fleet that is too large to run, from the others' figures
     Scale,
 }
@@ -51,6 +57,22 @@ impl Group {
             Self::Cache => cache::measure(smoke),
             Self::InProcess => in_process::measure(smoke),
             Self::Authority => authority::measure(smoke),
+            Self::Revoked => {
+                let few: &[&str] = if smoke {
+                    &["--entries", "0,1000", "--peer", "1000"]
+                } else {
+                    &[]
+                };
+                program::measure("revoked", "Ten million revoked ids", few)
+            }
+            Self::Once => {
+                let few: &[&str] = if smoke {
+                    &["--tokens", "20", "--rounds", "1"]
+                } else {
+                    &[]
+                };
+                program::measure("once", "Binding and single use", few)
+            }
             Self::Scale => scale::measure(out),
         }?;
         let name = self.name();

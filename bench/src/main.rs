@@ -10,6 +10,7 @@ mod envoy;
 mod group;
 mod in_process;
 mod peers;
+mod program;
 mod role;
 mod scale;
 mod tokens;
