@@ -49,30 +49,44 @@ impl Measured {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         let readme = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let from = Sources { folder, readme };
-        let of_agents = |row| from.read("agents", row, (row, 0, ON_ETCD));
+        // A figure is of one agent, a row of all of them.
+        let of_agents = |row, figure, all| from.read("authority", (figure, all), (row, 0, ON_ETCD));
+        let milliseconds = AGENTS / 1_000.0;
         Ok(Self {
-            idle: of_agents("idle: authority's processors, s per minute")?
-                .times(1.0 / 60.0 / AGENTS, "s per s and idle agent"),
-            memory: of_agents("memory: per idle agent, KiB")?
+            idle: of_agents(
+                "idle: authority's processors, s per minute",
+                "idle_agent_server_ms_per_minute_etcd",
+                milliseconds,
+            )?
+            .times(1.0 / 60.0 / AGENTS, "s per s and idle agent"),
+            memory: of_agents("memory: per idle agent, KiB", "idle_agent_kib_etcd", 1.0)?
                 .times(1.0 / f64::from(1 << 20), "GiB per agent"),
-            connect: of_agents("storm: authority's processors, s")?
-                .times(1.0 / AGENTS, "s per connection"),
-            key: of_agents("prepare: authority's processors, s")?
-                .times(1.0 / AGENTS, "s per agent"),
-            acknowledgements: of_agents("prepare: last acknowledgement, s")?
+            connect: of_agents(
+                "storm: authority's processors, s",
+                "storm_agent_server_ms_etcd",
+                milliseconds,
+            )?
+            .times(1.0 / AGENTS, "s per connection"),
+            key: of_agents(
+                "prepare: authority's processors, s",
+                "fan_out_agent_server_ms_etcd",
+                milliseconds,
+            )?
+            .times(1.0 / AGENTS, "s per agent"),
+            acknowledgements: of_agents("prepare: last acknowledgement, s", "fan_out_s_etcd", 1.0)?
                 .under(AGENTS, "acknowledgements per s"),
             writes: from
                 .read(
                     "once",
-                    "etcd, 64 at once, per second",
+                    ("etcd, 64 at once, per second", 1.0),
                     ("single use, all agents share, etcd 3.5", 1, 3),
                 )?
                 .times(1.0, "writes per s"),
             revoked: from
-                .read("revoked", "bytes each", ("10,000,000", 0, 2))?
+                .read("revoked", ("bytes each", 1.0), ("10,000,000", 0, 2))?
                 .times(1.0, "bytes per id"),
             verify: from
-                .read("core", "verify, from its text", ("plain", 0, 1))?
+                .read("core", ("verify, from its text", 1.0), ("plain", 0, 1))?
                 .times(1e-9, "s per token"),
             user: written(records::of_user(), "GiB per user"),
             fetch: written(records::of_fetch(services), "GiB per fetch"),
@@ -132,12 +146,17 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// The group's figure, or the README's row that begins like that, and the cell in it.
-    fn read(&self, group: &str, name: &str, cell: (&str, usize, usize)) -> Result<Raw> {
+    /// The group's figure, times the factor, or the README's row that begins like that, and the cell in it.
+    fn read(
+        &self,
+        group: &str,
+        (name, factor): (&str, f64),
+        cell: (&str, usize, usize),
+    ) -> Result<Raw> {
         let (row, which, column) = cell;
         if let Some(figure) = figures::read(group, self.folder)?.get(name) {
             return Ok(Raw {
-                value: figure.value,
+                value: figure.value * factor,
                 source: format!("{group}.json: {name}"),
             });
         }
@@ -165,7 +184,7 @@ mod tests {
             folder: &folder,
             readme: "| what | ns |\n| verify | 1,234 |\n\n| verify | 5 |\n".to_owned(),
         };
-        let read = |which| from.read("core", "verify", ("verify", which, 1));
+        let read = |which| from.read("core", ("verify", 1.0), ("verify", which, 1));
         assert_eq!(read(0).unwrap().value, 1_234.0);
         assert_eq!(read(1).unwrap().value, 5.0);
         assert!(read(2).is_err());

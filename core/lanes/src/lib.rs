@@ -112,8 +112,8 @@ impl Kernel {
     }
 }
 
-/// What does most per second here, for this many compressions at a time. Pairs with the SHA extensions are as fast as sixteen lanes of AVX-512,
-/// for any number; where there are none, sixteen lanes are many times as fast as one after the other.
+/// What does most per second here, for this many compressions at a time. Pairs with the SHA extensions were faster than sixteen lanes of AVX-512
+/// (Zen 4), for any number; where there are none, sixteen lanes are many times as fast as one after the other.
 #[inline]
 pub fn fastest(at_once: usize) -> Kernel {
     if Kernel::ShaNi.is_available() {
