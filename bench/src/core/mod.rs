@@ -163,7 +163,7 @@ fn operations(page: &mut Page) -> Result<()> {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = now.map_or(0, |since| since.as_secs());
             let spec = cattery_core::TokenSpec {
-                token_id: rand::random(),
+                token_id: rand::random::<u128>().to_ne_bytes(), // as the SDK does
                 ..spec(black_box(now).min(NOW))
             };
             assert!(key.mint(&spec, &mut out).is_ok());

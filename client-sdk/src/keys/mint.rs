@@ -44,6 +44,11 @@ impl Default for MintOptions {
     }
 }
 
+/// From the thread's CSPRNG, at one time: for an array, it would be asked for each byte.
+fn random_id() -> [u8; 16] {
+    rand::random::<u128>().to_ne_bytes()
+}
+
 /// A token, `cat1_…`: a secret while it is good. Wiped on drop.
 pub struct Token {
     text: Zeroizing<String>,
@@ -145,9 +150,9 @@ impl MintOptions {
 
     /// All caveats of one token. A single use comes first: what a verifier remembers is the tag behind it.
     fn caveats(&self, extra: Option<Caveat<'static>>) -> impl Iterator<Item = Caveat<'static>> {
-        let once = self.single_use.then(|| Caveat::SingleUse {
-            id: rand::random(), // the thread's CSPRNG
-        });
+        let once = self
+            .single_use
+            .then(|| Caveat::SingleUse { id: random_id() });
         once.into_iter()
             .chain(self.caveats.iter().cloned())
             .chain(extra)
@@ -246,7 +251,7 @@ fn mint_with(
         &TokenSpec {
             not_before: now,
             not_after,
-            token_id: rand::random(), // the thread's CSPRNG
+            token_id: random_id(),
             claims_type: &options.claims_type,
             claims: &options.claims,
             caveats: &caveats,
