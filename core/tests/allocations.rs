@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cattery_core::{
     Caveat, Code, DischargeSpec, KeyId, Keyring, NoRevocations, NoSingleUse, Policy, Presentation,
     Question, RequestFacts, RevocableId, RevocationKey, Revocations, RevokedIds, RootKey, Scratch,
-    TokenSpec, UserKey, Verifier, attenuate_token,
+    ServiceKey, TokenSpec, UserKey, Verifier, attenuate_token,
 };
 use serde_json::Value;
 use support::{World, number, text};
@@ -38,6 +38,22 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+fn id(lease_id: [u8; 8]) -> KeyId<'static> {
+    KeyId {
+        epoch: 1,
+        service: "photos",
+        generation: 0,
+        principal: "user/alice",
+        version: 0,
+        expires_at: 5_000,
+        lease_id,
+    }
+}
+
+fn service_key() -> ServiceKey {
+    RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0)
+}
 
 fn allocations<T>(run: impl FnOnce() -> T) -> (T, u64) {
     let before = COUNT.get();
@@ -105,16 +121,8 @@ fn verifying_allocates_nothing() {
 
 #[test]
 fn minting_narrowing_and_reading_allocate_nothing_in_steady_state() {
-    let id = KeyId {
-        epoch: 1,
-        service: "photos",
-        generation: 0,
-        principal: "user/alice",
-        version: 0,
-        expires_at: 5_000,
-        lease_id: [1; 8],
-    };
-    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let id = id([1; 8]);
+    let service_key = service_key();
     let key = UserKey::issue(&service_key, &id, &["scope=a,b".parse().unwrap()]).unwrap();
     let whole = UserKey::issue(&service_key, &id, &[]).unwrap();
     let caveats: Vec<Caveat<'_>> = [
@@ -209,16 +217,8 @@ fn minting_narrowing_and_reading_allocate_nothing_in_steady_state() {
 
 #[test]
 fn many_and_messages_allocate_nothing() {
-    let id = KeyId {
-        epoch: 1,
-        service: "photos",
-        generation: 0,
-        principal: "user/alice",
-        version: 0,
-        expires_at: 5_000,
-        lease_id: [1; 8],
-    };
-    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let id = id([1; 8]);
+    let service_key = service_key();
     let key = UserKey::issue(&service_key, &id, &[]).unwrap();
     let caveats: Vec<Caveat<'_>> = vec!["path=/x".parse().unwrap(); 3];
     let texts: Vec<_> = (0..40)
@@ -305,16 +305,7 @@ impl Revocations for ById {
 
 #[test]
 fn looking_up_revoked_ids_allocates_nothing() {
-    let id = |lease_id| KeyId {
-        epoch: 1,
-        service: "photos",
-        generation: 0,
-        principal: "user/alice",
-        version: 0,
-        expires_at: 5_000,
-        lease_id,
-    };
-    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse().unwrap(), 0);
+    let service_key = service_key();
     let mint = |lease_id, token_id, revocation: &str| {
         let key = UserKey::issue(&service_key, &id(lease_id), &[]).unwrap();
         let spec = TokenSpec {

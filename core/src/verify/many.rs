@@ -38,25 +38,23 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     ) {
         let mut rest = questions;
         let mut index = 0;
-        if questions.len() < FEWEST {
-            for (index, question) in questions.iter().enumerate() {
-                let Question {
-                    presentation,
-                    presenter,
-                    facts,
-                } = *question;
-                answer(
-                    index,
-                    self.verify_by(presenter, presentation, facts, now, scratch),
-                );
-            }
-            return;
-        }
-        while !rest.is_empty() {
-            let done = self.verify_some(rest, now, scratch, |result| {
+        while let Some(first) = rest.first() {
+            let mut answer = |result: Result<Verified<'_>, Denied<'_>>| {
                 answer(index, result);
                 index += 1;
-            });
+            };
+            let done = if rest.len() < FEWEST {
+                answer(self.verify_by(
+                    first.presenter,
+                    first.presentation,
+                    first.facts,
+                    now,
+                    scratch,
+                ));
+                1
+            } else {
+                self.verify_some(rest, now, scratch, answer)
+            };
             rest = rest.get(done..).unwrap_or_default();
         }
     }
