@@ -68,13 +68,14 @@ pub(super) fn encode_last(mac: [u8; 32]) -> Vec<u8> {
     json_line(&Last { mac: Hex(mac) })
 }
 
-/// The MAC, if this is the last line.
+/// The MAC, if this is the last line, with its end. No MAC covers it, so there is one way to write it: whoever changes a letter's case, say, is
+/// found out.
 pub(super) fn decode_last(line: &[u8]) -> Option<[u8; 32]> {
     if !line.starts_with(LAST) {
         return None;
     }
     let last: Last = serde_json::from_slice(line).ok()?;
-    Some(last.mac.0)
+    (encode_last(last.mac.0) == line).then_some(last.mac.0)
 }
 
 /// Bytes of the last line, with its end.
@@ -119,5 +120,16 @@ mod tests {
         assert_eq!(last.len(), LAST_LEN);
         assert_eq!(decode_last(&last), Some([7; 32]));
         assert!(decode(&last).is_err());
+    }
+
+    #[test]
+    fn a_last_line_that_says_the_same_in_another_way_is_none() {
+        let last = encode_last([0xab; 32]);
+        assert_eq!(decode_last(&last), Some([0xab; 32]));
+        for (at, byte) in [(LAST.len() + 1, b'A'), (last.len() - 1, b' ')] {
+            let mut other = last.clone();
+            other[at] = byte;
+            assert_eq!(decode_last(&other), None, "{at}");
+        }
     }
 }
