@@ -19,7 +19,6 @@ use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
 use crate::mac::{Keyed, Mac, Message, Output, Secret, block_of, blocks};
 use crate::name::ServiceName;
-use crate::payload::Encoded;
 use crate::wire::{Short, Sink};
 
 /// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
@@ -107,12 +106,17 @@ impl ServiceKey {
 
     /// U, the key of the lease that `id` names. Its epoch, service and generation are this key's own, and not looked at.
     pub fn user_key(&self, id: &KeyId<'_>) -> TokenKey {
-        TokenKey::keyed(&self.state.mac(&user_message(id)))
+        TokenKey::keyed(&self.state.mac(&LeaseRow::of(id).0))
     }
 
     /// The state of the same.
     pub fn user_state(&self, id: &KeyId<'_>) -> TokenState {
-        TokenState::of(&self.state.mac(&user_message(id)))
+        self.user_state_by(&LeaseRow::of(id))
+    }
+
+    #[inline]
+    pub(crate) fn user_state_by(&self, row: &LeaseRow<'_>) -> TokenState {
+        TokenState(self.state.key(&row.0))
     }
 }
 
@@ -160,9 +164,26 @@ impl<'m> Row<'m> {
 
 const USER_HEAD: usize = 29;
 
-#[inline]
-fn user_message<'m>(id: &KeyId<'m>) -> Message<'m, USER_HEAD> {
-    Message::new(&user_head(id), id.principal.as_bytes(), &[])
+/// What U is the MAC of.
+pub(crate) struct LeaseRow<'m>(Message<'m, USER_HEAD>);
+
+impl<'m> LeaseRow<'m> {
+    #[inline]
+    pub(crate) fn blank() -> Self {
+        Self(Message::blank())
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, id: &KeyId<'m>) {
+        self.0.set(&user_head(id), id.principal.as_bytes(), &[]);
+    }
+
+    #[inline]
+    fn of(id: &KeyId<'m>) -> Self {
+        let mut row = Self::blank();
+        row.set(id);
+        row
+    }
 }
 
 #[inline]
@@ -180,37 +201,64 @@ pub(crate) struct Attenuation<'m>(Message<'m, 9>);
 
 impl<'m> Attenuation<'m> {
     #[inline]
-    pub(crate) fn by(caveat: &'m [u8]) -> Self {
-        Self(Message::new(Label::Attenuate.bytes(), caveat, &[]))
+    pub(crate) fn blank() -> Self {
+        Self(Message::blank())
+    }
+
+    #[inline]
+    fn set(&mut self, caveat: &'m [u8]) {
+        self.0.set(Label::Attenuate.bytes(), caveat, &[]);
+    }
+
+    /// Takes the next caveat, and says whether there was one.
+    #[inline]
+    pub(crate) fn set_next(&mut self, caveats: &mut impl Iterator<Item = &'m [u8]>) -> bool {
+        match caveats.next() {
+            Some(caveat) => self.set(caveat),
+            None => return false,
+        }
+        true
+    }
+
+    #[inline]
+    fn by(caveat: &'m [u8]) -> Self {
+        let mut row = Self::blank();
+        row.set(caveat);
+        row
     }
 }
 
 /// What T_0 is the MAC of.
 pub(crate) struct SignedPayload<'m>(Message<'m, 9>);
 
+/// Whose payload it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signed {
+    Token,
+    Discharge,
+}
+
 impl<'m> SignedPayload<'m> {
-    /// A token's encoded payload.
     #[inline]
-    pub(crate) fn token(payload: &'m [u8]) -> Self {
-        Self(Message::new(Label::Token.bytes(), payload, &[]))
+    pub(crate) fn blank() -> Self {
+        Self(Message::blank())
     }
 
-    /// A discharge's.
+    /// An encoded payload; its last bytes may be somewhere else, in `claims`.
     #[inline]
-    pub(crate) fn discharge(payload: &'m [u8]) -> Self {
-        Self(Message::new(Label::Discharge.bytes(), payload, &[]))
-    }
-
-    /// One that is about to be minted: a token's, or a discharge's.
-    #[inline]
-    pub(crate) fn minted(payload: &'m Encoded<'_>, is_discharge: bool) -> Self {
-        let label = if is_discharge {
-            Label::Discharge
-        } else {
-            Label::Token
+    pub(crate) fn set(&mut self, of: Signed, payload: &'m [u8], claims: &'m [u8]) {
+        let label = match of {
+            Signed::Token => Label::Token,
+            Signed::Discharge => Label::Discharge,
         };
-        let (front, claims) = (payload.front(), payload.claims());
-        Self(Message::new(label.bytes(), front, claims))
+        self.0.set(label.bytes(), payload, claims);
+    }
+
+    #[inline]
+    fn of(of: Signed, payload: &'m [u8]) -> Self {
+        let mut row = Self::blank();
+        row.set(of, payload, &[]);
+        row
     }
 }
 
@@ -230,17 +278,17 @@ impl TokenState {
     /// That of K_{i+1}: this key, narrowed by an encoded caveat.
     #[must_use]
     pub fn attenuate(&self, caveat: &[u8]) -> Self {
-        Self::of(&self.0.mac(&Attenuation::by(caveat).0))
+        Self(self.0.key(&Attenuation::by(caveat).0))
     }
 
     /// T_0 of a token with this encoded payload.
     pub fn token(&self, payload: &[u8]) -> SecretTag {
-        self.sign(&SignedPayload::token(payload))
+        self.sign(&SignedPayload::of(Signed::Token, payload))
     }
 
     /// T_0 of a discharge with this encoded payload.
     pub fn discharge(&self, payload: &[u8]) -> SecretTag {
-        self.sign(&SignedPayload::discharge(payload))
+        self.sign(&SignedPayload::of(Signed::Discharge, payload))
     }
 
     #[inline]

@@ -7,7 +7,9 @@ use std::slice;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::compress::{Block, INITIAL, Words, compress, finish, from_bytes, key_states, to_bytes};
+use crate::compress::{
+    Block, INITIAL, Words, compress, finish, finish_key, from_bytes, key_states, to_bytes,
+};
 use crate::limits::KEY_LEN;
 use crate::wire::Sink;
 
@@ -74,14 +76,26 @@ impl Keyed {
             let block = slice::from_ref(&message.block);
             return Output(finish(&self.inner, block, &self.outer));
         }
-        self.mac_of_more(message)
+        self.mac_of_more(message).finish()
     }
 
-    fn mac_of_more<const N: usize>(&self, message: &Message<'_, N>) -> Output {
+    /// The state of the key that the MAC of a message is.
+    #[inline]
+    pub(crate) fn key<const N: usize>(&self, message: &Message<'_, N>) -> Self {
+        let [inner, outer] = if message.is_whole {
+            let block = slice::from_ref(&message.block);
+            finish_key(&self.inner, block, &self.outer)
+        } else {
+            self.mac_of_more(message).finish_key()
+        };
+        Self { inner, outer }
+    }
+
+    fn mac_of_more<const N: usize>(&self, message: &Message<'_, N>) -> Mac<'_> {
         let mut mac = self.begin(message.block.first_chunk().unwrap_or(&[0; N]));
         mac.put(message.tail);
         mac.put(message.more);
-        mac.finish()
+        mac
     }
 
     /// Begins one MAC, of a message that begins with these few bytes.
@@ -100,8 +114,8 @@ impl Keyed {
     }
 }
 
-/// A message whose first bytes are few and known. Where it fits into one block, that is laid out as soon as the message is there: what is
-/// written just before it is hashed makes the processor wait.
+/// A message whose first bytes are few and known. Where it fits into one block, that is laid out as soon as the message is there, and stays
+/// where it is: what is written or moved just before it is hashed makes the processor wait.
 pub(crate) struct Message<'m, const N: usize> {
     /// The whole message with its padding, or its first bytes.
     block: Block,
@@ -113,22 +127,31 @@ pub(crate) struct Message<'m, const N: usize> {
 }
 
 impl<'m, const N: usize> Message<'m, N> {
+    /// Nothing yet.
     #[inline]
-    pub(crate) fn new(head: &[u8; N], tail: &'m [u8], more: &'m [u8]) -> Self {
-        let len = N + tail.len();
-        let mut message = Self {
+    pub(crate) fn blank() -> Self {
+        Self {
             block: [0; BLOCK],
-            is_whole: len < LENGTH && more.is_empty(),
-            tail,
-            more,
-        };
-        message.block[..N].copy_from_slice(head);
-        if message.is_whole {
-            message.block[N..len].copy_from_slice(tail);
-            message.block[len] = 0x80;
-            message.block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+            is_whole: false,
+            tail: &[],
+            more: &[],
         }
-        message
+    }
+
+    /// Makes it this one.
+    #[inline]
+    pub(crate) fn set(&mut self, head: &[u8; N], tail: &'m [u8], more: &'m [u8]) {
+        const { assert!(N < LENGTH) };
+        self.block = [0; BLOCK];
+        self.block[..N].copy_from_slice(head);
+        self.is_whole = more.is_empty() && tail.len() < LENGTH - N;
+        if self.is_whole {
+            let len = N + tail.len();
+            self.block[N..len].copy_from_slice(tail);
+            self.block[len] = 0x80;
+            self.block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+        }
+        (self.tail, self.more) = (tail, more);
     }
 }
 
@@ -173,9 +196,23 @@ pub(crate) struct Mac<'k> {
 }
 
 impl Mac<'_> {
-    /// Once: what is put behind it would be lost.
     #[inline]
-    pub(crate) fn finish(&mut self) -> Output {
+    pub(crate) fn finish(mut self) -> Output {
+        self.pad();
+        let last = slice::from_ref(&self.block);
+        Output(finish(&self.state, last, self.outer))
+    }
+
+    #[inline]
+    fn finish_key(mut self) -> [Words; 2] {
+        self.pad();
+        let last = slice::from_ref(&self.block);
+        finish_key(&self.state, last, self.outer)
+    }
+
+    /// Makes the block the last one.
+    #[inline]
+    fn pad(&mut self) {
         let bits = bits(self.hashed + self.filled);
         self.block[self.filled] = 0x80;
         if self.filled >= LENGTH {
@@ -183,11 +220,6 @@ impl Mac<'_> {
             self.block = [0; BLOCK];
         }
         self.block[LENGTH..].copy_from_slice(&bits);
-        Output(finish(
-            &self.state,
-            slice::from_ref(&self.block),
-            self.outer,
-        ))
     }
 
     /// For bytes that fill the block.
@@ -263,12 +295,13 @@ mod tests {
             let tail = vec![5; len];
             let mut mac = keyed.begin(&[1, 2, 3]);
             mac.put(&tail);
-            let whole = keyed.mac(&Message::new(
-                &[1, 2, 3],
-                &tail[..len / 3],
-                &tail[len / 3..],
-            ));
-            let of_two = keyed.mac(&Message::new(&[1, 2, 3], &tail, &[]));
+            let mut message = Message::blank();
+            message.set(&[1, 2, 3], &tail[..len / 3], &tail[len / 3..]);
+            let whole = keyed.mac(&message);
+            message.set(&[1, 2, 3], &tail, &[]);
+            let of_two = keyed.mac(&message);
+            let key = keyed.key(&message);
+            assert_eq!(key.states(), Keyed::new(&of_two).states(), "{len} bytes");
             let expected = mac.finish().to_bytes();
             assert_eq!(whole.to_bytes(), expected, "{len} bytes");
             assert_eq!(of_two.to_bytes(), expected, "{len} bytes");

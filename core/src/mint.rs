@@ -2,7 +2,7 @@
 
 use crate::caveat::{Caveat, CaveatError, CaveatKind};
 use crate::form::FormError;
-use crate::key_tree::{SecretTag, SignedPayload};
+use crate::key_tree::{SecretTag, Signed, SignedPayload};
 use crate::limits::{ID_LEN, KEY_LEN, MAX_CAVEATS, MAX_MESSAGE, MAX_TICKET, MIN_TICKET};
 use crate::payload::{DischargePayload, Encoded, Payload, claims_type_is_valid};
 use crate::text::{Base64, DISCHARGE, TOKEN, encoded_len};
@@ -145,7 +145,13 @@ impl UserKey {
         if len > MAX_MESSAGE {
             return Err(FormError::TooLong.into());
         }
-        let signed = SignedPayload::minted(payload, prefix == DISCHARGE);
+        let of = if prefix == DISCHARGE {
+            Signed::Discharge
+        } else {
+            Signed::Token
+        };
+        let mut signed = SignedPayload::blank();
+        signed.set(of, payload.front(), payload.claims());
         out.reserve(encoded_len(prefix, len));
         out.push_str(prefix);
         let mut text = Base64::behind(self.head(), out);

@@ -94,29 +94,47 @@ impl Principal {
     }
 }
 
-/// Which bytes a kind of text allows.
-pub(crate) struct Allowed([bool; 256]);
+/// Which bytes a kind of text allows: what each of them is to it.
+pub(crate) struct Allowed([u8; 256]);
+
+/// Classes of bytes. Two bits, so that a text's are told apart by what all of its bytes have and what any has.
+const FORBIDDEN: u8 = 0;
+const PLAIN: u8 = 1;
+const SLASH: u8 = 3;
 
 impl Allowed {
     pub(crate) const fn of(bytes: &[u8]) -> Self {
-        let mut allowed = [false; 256];
+        let mut class = [FORBIDDEN; 256];
         let mut at = 0;
         while at < bytes.len() {
-            allowed[bytes[at] as usize] = true;
+            let byte = bytes[at];
+            class[byte as usize] = if byte == b'/' { SLASH } else { PLAIN };
             at += 1;
         }
-        Self(allowed)
+        Self(class)
     }
 
     pub(crate) fn all(&self, text: &[u8]) -> bool {
-        text.iter().all(|byte| self.0[usize::from(*byte)])
+        let class = |byte: &u8| self.0[usize::from(*byte)];
+        text.iter().all(|byte| class(byte) != FORBIDDEN)
     }
 
-    fn check(&self, name: &str) -> Result<(), NameError> {
-        match name.bytes().position(|b| !self.0[usize::from(b)]) {
-            Some(at) => Err(NameError::BadByte { at }),
-            None => Ok(()),
+    /// Whether a `/` is in a name.
+    #[inline]
+    fn check(&self, name: &str) -> Result<bool, NameError> {
+        let classes = name.bytes().map(|byte| self.0[usize::from(byte)]);
+        let (every, any) = classes
+            .clone()
+            .fold((SLASH, FORBIDDEN), |(every, any), class| {
+                (every & class, any | class)
+            });
+        if every == FORBIDDEN {
+            let at = classes.clone().position(|class| class == FORBIDDEN);
+            return Err(NameError::BadByte {
+                at: at.unwrap_or_default(),
+            });
         }
+        Ok(any == SLASH)
     }
 }
 
@@ -143,19 +161,27 @@ pub(crate) fn check_user(name: &str) -> Result<(), NameError> {
     if name.len() > MAX_USER {
         return Err(NameError::TooLong { max: MAX_USER });
     }
-    IN_USER.check(name)?;
+    let has_slash = IN_USER.check(name)?;
+    if !has_slash {
+        return check_segment(name.as_bytes());
+    }
     let mut rest = name.as_bytes();
     loop {
         let end = memchr::memchr(b'/', rest);
-        match rest.split_at(end.unwrap_or(rest.len())).0 {
-            b"" => return Err(NameError::EmptySegment),
-            b"." | b".." => return Err(NameError::DotSegment),
-            _ => {}
-        }
+        check_segment(rest.split_at(end.unwrap_or(rest.len())).0)?;
         match end {
             Some(end) => rest = &rest[end + 1..],
             None => return Ok(()),
         }
+    }
+}
+
+#[inline]
+fn check_segment(segment: &[u8]) -> Result<(), NameError> {
+    match segment {
+        b"" => Err(NameError::EmptySegment),
+        b"." | b".." => Err(NameError::DotSegment),
+        _ => Ok(()),
     }
 }
 

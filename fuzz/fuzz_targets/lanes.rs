@@ -2,7 +2,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use cattery_lanes::{Block, INITIAL, Kernel, Words, finish, key_states};
+use cattery_lanes::{Block, INITIAL, Kernel, Words, finish, finish_key, key_states};
 use libfuzzer_sys::fuzz_target;
 use sha2::block_api::compress256;
 
@@ -56,6 +56,8 @@ fuzz_target!(|lanes: Vec<Lane>| {
             let inner = compressed(&lane.state, &lane.block);
             assert_eq!(*done, outer(&inner, &lane.outer));
             assert_eq!(finish(&lane.state, &[lane.block], &lane.outer), *done);
+            let key = [keyed(done, 0x36), keyed(done, 0x5c)];
+            assert_eq!(finish_key(&lane.state, &[lane.block], &lane.outer), key);
         }
         let mut keys = vec![[[0; 8]; 2]; states.len()];
         kernel.key_states_each(&states, &mut keys);

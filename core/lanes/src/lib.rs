@@ -148,6 +148,16 @@ pub fn finish(inner: &Words, last: &[Block], outer: &Words) -> Words {
     plain::finish(inner, last, outer)
 }
 
+/// What [`finish`] comes to, as a key: its [`key_states`]. The key itself is not written down anywhere.
+#[inline]
+pub fn finish_key(inner: &Words, last: &[Block], outer: &Words) -> [Words; 2] {
+    #[cfg(target_arch = "x86_64")]
+    if sha_ni::is_available() {
+        return sha_ni::finish_key(inner, last, outer);
+    }
+    plain::key_states(&plain::finish(inner, last, outer))
+}
+
 /// One compression for each block, one after the other.
 #[inline]
 pub fn compress(state: &mut Words, blocks: &[Block]) {

@@ -47,6 +47,12 @@ pub(crate) fn finish(inner: &Words, last: &[Block], outer: &Words) -> Words {
     unsafe { finish_inner(inner, last, outer) }
 }
 
+#[inline]
+pub(crate) fn finish_key(inner: &Words, last: &[Block], outer: &Words) -> [Words; 2] {
+    // SAFETY: as above.
+    unsafe { finish_key_inner(inner, last, outer) }
+}
+
 #[target_feature(enable = "sha,sse4.1")]
 fn compress_inner(state: &mut Words, blocks: &[Block]) {
     let mut lane = [State::load(state)];
@@ -76,6 +82,12 @@ fn compress_each_inner(states: &mut [Words], blocks: &[Block]) {
 
 #[target_feature(enable = "sha,sse4.1")]
 fn key_states_inner(key: &Words) -> [Words; 2] {
+    states_of(load(key))
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse4.1")]
+fn states_of(key: [__m128i; 2]) -> [Words; 2] {
     let mut lanes = [State::load(&INITIAL); 2];
     compress_lanes(
         &mut lanes,
@@ -111,6 +123,19 @@ fn outer_each_inner(inner: &mut [Words], outer: &[Words]) {
 
 #[target_feature(enable = "sha,sse4.1")]
 fn finish_inner(inner: &Words, last: &[Block], outer: &Words) -> Words {
+    let mut out = [0; 8];
+    mac(inner, last, outer).store(&mut out);
+    out
+}
+
+#[target_feature(enable = "sha,sse4.1")]
+fn finish_key_inner(inner: &Words, last: &[Block], outer: &Words) -> [Words; 2] {
+    states_of(mac(inner, last, outer).words())
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse4.1")]
+fn mac(inner: &Words, last: &[Block], outer: &Words) -> State {
     let mut lane = [State::load(inner)];
     for block in last {
         compress_lanes(&mut lane, [Message::load(block)]);
@@ -118,9 +143,7 @@ fn finish_inner(inner: &Words, last: &[Block], outer: &Words) -> Words {
     let message = Message::outer(lane[0].words());
     let mut lane = [State::load(outer)];
     compress_lanes(&mut lane, [message]);
-    let mut out = [0; 8];
-    lane[0].store(&mut out);
-    out
+    lane[0]
 }
 
 /// A state as the instructions want it: the words a, b, e, f and c, d, g, h, from the highest down.
@@ -188,8 +211,7 @@ impl Message {
     /// A key's pad.
     #[inline]
     #[target_feature(enable = "sse4.1")]
-    fn pad(key: &Words, pad: u32) -> Self {
-        let [low, high] = load(key);
+    fn pad([low, high]: [__m128i; 2], pad: u32) -> Self {
         let pad = _mm_set1_epi32(pad.cast_signed());
         Self([_mm_xor_si128(low, pad), _mm_xor_si128(high, pad), pad, pad])
     }

@@ -106,12 +106,11 @@ fn compress_sixteen<const BYTES: bool>(states: &mut [Words; LANES], blocks: &[Bl
     }
     let before = transpose_halves(pairs);
     let mut state = before;
-    for sixteen in 0..4 {
-        eight_rounds::<0>(&mut state, &w, sixteen);
-        eight_rounds::<8>(&mut state, &w, sixteen);
-        if sixteen < 3 {
-            schedule(&mut w);
-        }
+    eight_rounds::<0, false>(&mut state, &mut w, 0);
+    eight_rounds::<8, false>(&mut state, &mut w, 0);
+    for sixteen in 1..4 {
+        eight_rounds::<0, true>(&mut state, &mut w, sixteen);
+        eight_rounds::<8, true>(&mut state, &mut w, sixteen);
     }
     for (state, before) in state.iter_mut().zip(before) {
         *state = _mm512_add_epi32(*state, before);
@@ -128,10 +127,26 @@ fn compress_sixteen<const BYTES: bool>(states: &mut [Words; LANES], blocks: &[Bl
     }
 }
 
-/// Rounds with the words from `FROM` on. After eight of them, every word of the state is in its place again.
+/// Rounds with the words from `FROM` on: those of the message, or scheduled here. After eight of them, every word of the state is in its place
+/// again.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn eight_rounds<const FROM: usize>(state: &mut [__m512i; 8], w: &[__m512i; 16], sixteen: usize) {
+fn eight_rounds<const FROM: usize, const SCHEDULED: bool>(
+    state: &mut [__m512i; 8],
+    w: &mut [__m512i; 16],
+    sixteen: usize,
+) {
+    if SCHEDULED {
+        // Written out: a loop over places in an array would keep the words in memory.
+        schedule(w, FROM);
+        schedule(w, FROM + 1);
+        schedule(w, FROM + 2);
+        schedule(w, FROM + 3);
+        schedule(w, FROM + 4);
+        schedule(w, FROM + 5);
+        schedule(w, FROM + 6);
+        schedule(w, FROM + 7);
+    }
     let k = |at: usize| K[sixteen * 4 + at / 4][at % 4];
     let [a, b, c, d, e, f, g, h] = *state;
     let (d, h) = round(a, b, c, d, e, f, g, h, w[FROM], k(FROM));
@@ -168,16 +183,14 @@ fn round(
     (_mm512_add_epi32(d, t1), _mm512_add_epi32(t1, t2))
 }
 
-/// The next sixteen words (step 1).
+/// The next word of the schedule at this place (step 1).
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn schedule(w: &mut [__m512i; 16]) {
-    for at in 0..16 {
-        let (w0, w1) = (w[at], w[(at + 1) % 16]);
-        let (w9, w14) = (w[(at + 9) % 16], w[(at + 14) % 16]);
-        let sum = _mm512_add_epi32(_mm512_add_epi32(w0, small_0(w1)), w9);
-        w[at] = _mm512_add_epi32(sum, small_1(w14));
-    }
+fn schedule(w: &mut [__m512i; 16], at: usize) {
+    let (w0, w1) = (w[at], w[(at + 1) % 16]);
+    let (w9, w14) = (w[(at + 9) % 16], w[(at + 14) % 16]);
+    let sum = _mm512_add_epi32(_mm512_add_epi32(w0, small_0(w1)), w9);
+    w[at] = _mm512_add_epi32(sum, small_1(w14));
 }
 
 /// Truth tables of `_mm512_ternarylogic_epi32`: the bit 4x + 2y + z is the answer for x, y, z.

@@ -11,7 +11,7 @@ use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::{Caveat, CaveatFailure, Clock};
 use crate::forward::PRESENTER_KEY;
-use crate::key_tree::{SecretTag, SignedPayload};
+use crate::key_tree::{SecretTag, Signed};
 use crate::limits::{MAX_TICKET, MIN_TICKET};
 use crate::payload::DischargePayload;
 use crate::request::Given;
@@ -40,7 +40,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
                 Caveat::ThirdParty { principal, ticket } => {
                     let binding = binding.get_or_insert_with(|| first.digest());
                     discharges.find(principal, ticket, binding, |discharge| {
-                        self.check_discharge(discharge, given, clock).ok()
+                        self.check_discharge(discharge, given, clock).is_ok()
                     })?;
                 }
                 Caveat::SingleUse { .. } => {
@@ -62,16 +62,16 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     }
 
     /// Section 7: steps 2 to 7 for a discharge.
-    pub(super) fn check_discharge<'s>(
+    pub(super) fn check_discharge(
         &self,
-        discharge: &UnverifiedToken<'s>,
+        discharge: &UnverifiedToken<'_>,
         given: Given<'_>,
         clock: Clock,
-    ) -> Step<DischargePayload<'s>> {
+    ) -> Step<()> {
         if discharge.key_caveats.len() > 0 {
             return Err((Code::BadTag, Reason::Tag)); // so that no narrowed key of a third party speaks for it
         }
-        self.authenticate(discharge, &SignedPayload::discharge(discharge.payload))?;
+        self.authenticate(discharge, Signed::Discharge)?;
         self.check_lease(discharge, clock)?;
         let payload =
             DischargePayload::decode(discharge.payload).map_err(|error| malformed(error.into()))?;
@@ -93,8 +93,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         self.check_caveats(discharge, given, clock, &mut |caveat, _, _| match caveat {
             Caveat::ThirdParty { .. } | Caveat::SingleUse { .. } => Err(CaveatFailure::InDischarge),
             _ => Ok(()),
-        })?;
-        Ok(payload)
+        })
     }
 
     /// Step 7: every caveat holds, the key's first.

@@ -5,23 +5,21 @@ use crate::caveat::CaveatFailure;
 use crate::limits::MAX_DISCHARGES;
 use crate::payload::DischargePayload;
 use crate::token::UnverifiedToken;
-use crate::wire::Repeated;
 
 pub(super) struct Discharges<'s> {
     /// As [`Presentation`](super::Presentation) has them.
     presented: [&'s [u8]; MAX_DISCHARGES],
-    state: [State<'s>; MAX_DISCHARGES],
+    state: [State; MAX_DISCHARGES],
+    /// The caveats of those that a caveat relied on, as they stand on the wire; nothing for the others.
+    used: [&'s [u8]; MAX_DISCHARGES],
 }
 
-enum State<'s> {
+#[derive(Clone, Copy)]
+enum State {
     Unchecked,
     /// It does not pass: of no use, and no other error.
     Useless,
-    Passed {
-        payload: DischargePayload<'s>,
-        caveats: Repeated<'s>,
-        used: bool,
-    },
+    Passed,
 }
 
 impl<'s> Discharges<'s> {
@@ -29,19 +27,21 @@ impl<'s> Discharges<'s> {
     pub(super) fn new(presented: [&'s [u8]; MAX_DISCHARGES]) -> Self {
         Self {
             presented,
-            state: [const { State::Unchecked }; MAX_DISCHARGES],
+            state: [State::Unchecked; MAX_DISCHARGES],
+            used: [&[]; MAX_DISCHARGES],
         }
     }
 
-    /// Finds one by this principal, for this ticket and this token (SHA-256 of its T_0) or any.
+    /// Finds one by this principal, for this ticket and this token (SHA-256 of its T_0) or any. `check` says whether one passes.
     pub(super) fn find(
         &mut self,
         principal: &str,
         ticket: &[u8],
         binding: &[u8; 32],
-        mut check: impl FnMut(&UnverifiedToken<'s>) -> Option<DischargePayload<'s>>,
+        check: impl Fn(&UnverifiedToken<'s>) -> bool,
     ) -> Result<(), CaveatFailure> {
-        for (message, state) in self.presented.iter().zip(&mut self.state) {
+        let states = self.state.iter_mut().zip(&mut self.used);
+        for (message, (state, used)) in self.presented.iter().zip(states) {
             let Ok(token) = UnverifiedToken::decode(message) else {
                 break; // there are no more: what was read once can be read again
             };
@@ -49,16 +49,17 @@ impl<'s> Discharges<'s> {
                 continue;
             }
             if let State::Unchecked = state {
-                *state = check(&token).map_or(State::Useless, |payload| State::Passed {
-                    payload,
-                    caveats: token.caveats,
-                    used: false,
-                });
+                *state = if check(&token) {
+                    State::Passed
+                } else {
+                    State::Useless
+                };
             }
-            if let State::Passed { payload, used, .. } = state {
+            if let (State::Passed, Ok(payload)) = (*state, DischargePayload::decode(token.payload))
+            {
                 let bound = payload.bound_to.is_empty() || payload.bound_to == binding;
                 if payload.ticket == ticket && bound {
-                    *used = true;
+                    *used = token.caveats.region();
                     return Ok(());
                 }
             }
@@ -69,17 +70,6 @@ impl<'s> Discharges<'s> {
     /// The caveats of those that a caveat relied on, as they stand on the wire; nothing for the others.
     #[inline]
     pub(super) fn used(&self) -> [&'s [u8]; MAX_DISCHARGES] {
-        let mut regions: [&[u8]; MAX_DISCHARGES] = [&[]; MAX_DISCHARGES];
-        for (state, region) in self.state.iter().zip(&mut regions) {
-            if let State::Passed {
-                used: true,
-                caveats,
-                ..
-            } = state
-            {
-                *region = caveats.region();
-            }
-        }
-        regions
+        self.used
     }
 }

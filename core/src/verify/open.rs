@@ -1,5 +1,7 @@
 //! Steps 2 to 6: whose token it is, and what its payload says.
 
+use std::mem;
+
 use super::code::Code;
 use super::denied::{LeaseFailure, PayloadFailure, Reason};
 use super::keys::{Found, Keys};
@@ -8,7 +10,9 @@ use super::single_use::SingleUse;
 use super::verifier::{Step, Verifier};
 use crate::caveat::Clock;
 use crate::key_id::KeyId;
-use crate::key_tree::{Attenuation, SecretTag, ServiceKey, SignedPayload, TokenState};
+use crate::key_tree::{
+    Attenuation, LeaseRow, SecretTag, ServiceKey, Signed, SignedPayload, TokenState,
+};
 use crate::limits::ID_LEN;
 use crate::payload::{Payload, claims_type_is_valid};
 use crate::token::UnverifiedToken;
@@ -39,17 +43,18 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         }
     }
 
-    /// Steps 2 to 4. Gives T_0. `signed` is the token's payload, or the discharge's.
-    pub(super) fn authenticate(
-        &self,
-        token: &UnverifiedToken<'_>,
-        signed: &SignedPayload<'_>,
-    ) -> Step<SecretTag> {
+    /// Steps 2 to 4. Gives T_0.
+    #[inline]
+    pub(super) fn authenticate(&self, token: &UnverifiedToken<'_>, of: Signed) -> Step<SecretTag> {
+        // Each message is laid out long before it is needed, where it is read.
+        let (mut lease, mut signed) = (LeaseRow::blank(), SignedPayload::blank());
+        lease.set(&token.key_id);
+        signed.set(of, token.payload, &[]);
         let (rebuilt, mut narrowed);
         let mut key = match self.find_key(&token.key_id)? {
             Start::User(state) => state,
             Start::Service(service_key) => {
-                rebuilt = service_key.user_state(&token.key_id);
+                rebuilt = service_key.user_state_by(&lease);
                 &rebuilt
             }
         };
@@ -61,14 +66,15 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             }
             key = &narrowed;
         }
-        // Each message is laid out before it is needed.
         let mut caveats = token.caveats.iter();
-        let mut next = caveats.next().map(Attenuation::by);
-        let first = key.sign(signed);
+        let (mut row, mut next) = (&mut Attenuation::blank(), &mut Attenuation::blank());
+        let mut is_more = row.set_next(&mut caveats);
+        let first = key.sign(&signed);
         let mut last: Option<SecretTag> = None;
-        while let Some(attenuation) = next {
-            next = caveats.next().map(Attenuation::by);
-            last = Some(last.as_ref().unwrap_or(&first).attenuate_by(&attenuation));
+        while is_more {
+            is_more = next.set_next(&mut caveats);
+            last = Some(last.as_ref().unwrap_or(&first).attenuate_by(row));
+            mem::swap(&mut row, &mut next);
         }
         if last.as_ref().unwrap_or(&first).matches(token.tag) {
             Ok(first)

@@ -52,9 +52,9 @@ impl<'s> Presentation<'s> {
         if token.len() > MAX_MESSAGE {
             return Err(refused(Part::Token, FormError::TooLong));
         }
-        let mut presented = Self {
-            token: UnverifiedToken::decode(token).map_err(|error| refused(Part::Token, error))?,
-            discharges: [&[]; MAX_DISCHARGES],
+        let mut presented = match UnverifiedToken::decode(token) {
+            Ok(token) => Self::alone(token),
+            Err(error) => return Err(refused(Part::Token, error)),
         };
         if discharges.len() > MAX_DISCHARGES {
             return Err(refused(Part::Presentation, FormError::TooManyDischarges));
@@ -70,6 +70,14 @@ impl<'s> Presentation<'s> {
         Ok(presented)
     }
 
+    #[inline(always)]
+    fn alone(token: UnverifiedToken<'s>) -> Self {
+        Self {
+            token,
+            discharges: [&[]; MAX_DISCHARGES],
+        }
+    }
+
     /// From a text. `room` becomes what is left of it.
     #[inline(always)]
     pub(super) fn read(text: &str, room: &mut &'s mut [u8]) -> Result<Self, (Part, FormError)> {
@@ -77,9 +85,9 @@ impl<'s> Presentation<'s> {
         let text = parts.next().unwrap_or_default();
         let token = |error| (Part::Token, error);
         let (message, mut rest) = decode(TOKEN, text, std::mem::take(room)).map_err(token)?;
-        let mut presented = Self {
-            token: UnverifiedToken::decode(message).map_err(token)?,
-            discharges: [&[]; MAX_DISCHARGES],
+        let mut presented = match UnverifiedToken::decode(message) {
+            Ok(token) => Self::alone(token),
+            Err(error) => return Err(token(error)),
         };
         for (index, slot) in (0..).zip(&mut presented.discharges) {
             let Some(text) = parts.next() else { break };

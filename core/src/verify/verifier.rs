@@ -10,9 +10,11 @@ use super::revocations::Revocations;
 use super::single_use::SingleUse;
 use super::verified::Verified;
 use crate::caveat::Clock;
-use crate::key_tree::{SecretTag, SignedPayload};
+use crate::key_tree::{SecretTag, Signed};
 use crate::limits::{DEFAULT_LEEWAY, DEFAULT_MAX_LIFETIME, ID_LEN};
+use crate::payload::Payload;
 use crate::request::{Given, RequestFacts};
+use crate::token::UnverifiedToken;
 
 /// What a verifier is configured to accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,13 +84,11 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         now: u64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Denied<'s>> {
-        let presented = Presentation::read(presentation, &mut scratch.buffer());
-        self.verify_presentation(
-            presenter,
-            &presented.map_err(Denied::malformed)?,
-            facts,
-            now,
-        )
+        // No `map_err` here and below: it would move what is large, and the hash would wait for that.
+        match Presentation::read(presentation, &mut scratch.buffer()) {
+            Ok(presented) => self.verify_presentation(presenter, &presented, facts, now),
+            Err(error) => Err(Denied::malformed(error)),
+        }
     }
 
     /// The same for a presentation that was read before.
@@ -103,15 +103,15 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         now: u64,
     ) -> Result<Verified<'s>, Denied<'s>> {
         let token = &presented.token;
-        let first = self
-            .authenticate(token, &SignedPayload::token(token.payload))
-            .map_err(|(code, reason)| Denied {
+        match self.authenticate(token, Signed::Token) {
+            Ok(first) => self.verify_authentic(presented, &first, Given { facts, presenter }, now),
+            Err((code, reason)) => Err(Denied {
                 code,
                 reason,
                 key_id: Some(token.key_id),
                 token_id: None,
-            })?;
-        self.verify_authentic(presented, &first, Given { facts, presenter }, now)
+            }),
+        }
     }
 
     /// Steps 5 to 8, for a token whose tag is right and whose T_0 is `first`.
@@ -122,30 +122,44 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         given: Given<'_>,
         now: u64,
     ) -> Result<Verified<'s>, Denied<'s>> {
+        let token = &presented.token;
         let mut token_id = None;
-        self.check_authentic(presented, first, given, now, &mut token_id)
-            .map_err(|(code, reason)| Denied {
+        let mut discharges = Discharges::new(presented.discharges);
+        match self.check_authentic(token, first, given, now, &mut token_id, &mut discharges) {
+            Ok((payload, token_id)) => Ok(Verified {
+                key_id: token.key_id,
+                token_id,
+                not_before: payload.not_before,
+                not_after: payload.not_after,
+                claims_type: payload.claims_type,
+                claims: payload.claims,
+                key_caveats: token.key_caveats,
+                caveats: token.caveats,
+                discharged: discharges.used(),
+            }),
+            Err((code, reason)) => Err(Denied {
                 code,
                 reason,
-                key_id: Some(presented.token.key_id),
+                key_id: Some(token.key_id),
                 token_id,
-            })
+            }),
+        }
     }
 
-    #[inline]
+    #[inline(always)] // what it gives is not moved about then
     fn check_authentic<'s>(
         &self,
-        presented: &Presentation<'s>,
+        token: &UnverifiedToken<'s>,
         first: &SecretTag,
         given: Given<'_>,
         now: u64,
         known_id: &mut Option<[u8; ID_LEN]>,
-    ) -> Step<Verified<'s>> {
+        discharges: &mut Discharges<'s>,
+    ) -> Step<(Payload<'s>, [u8; ID_LEN])> {
         let clock = Clock {
             now,
             leeway: self.policy.leeway,
         };
-        let token = &presented.token;
         self.check_lease(token, clock)?;
         let (payload, token_id) = self.open_payload(token, clock, known_id)?;
         if self
@@ -154,21 +168,10 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         {
             return Err((Code::Revoked, Reason::Payload(PayloadFailure::Revoked)));
         }
-        let mut discharges = Discharges::new(presented.discharges);
-        let once = self.check_caveats_of_token(token, first, given, clock, &mut discharges)?;
+        let once = self.check_caveats_of_token(token, first, given, clock, discharges)?;
         if let Some(once) = once {
             self.use_once(token, first, once, &payload, clock)?;
         }
-        Ok(Verified {
-            key_id: token.key_id,
-            token_id,
-            not_before: payload.not_before,
-            not_after: payload.not_after,
-            claims_type: payload.claims_type,
-            claims: payload.claims,
-            key_caveats: token.key_caveats,
-            caveats: token.caveats,
-            discharged: discharges.used(),
-        })
+        Ok((payload, token_id))
     }
 }

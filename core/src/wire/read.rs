@@ -8,13 +8,13 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// A uint64 field; 0 where absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn uint64(&mut self, field: u8) -> Result<u64, WireError> {
         if !self.next_is(field, VARINT) {
             return Ok(0);
@@ -26,13 +26,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A uint32 field; 0 where absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn uint32(&mut self, field: u8) -> Result<u32, WireError> {
         u32::try_from(self.uint64(field)?).map_err(|_| WireError::Number)
     }
 
     /// A bool field; false where absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bool(&mut self, field: u8) -> Result<bool, WireError> {
         match self.uint64(field)? {
             0 => Ok(false),
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A bytes field; empty where absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&mut self, field: u8) -> Result<&'a [u8], WireError> {
         match self.message(field)? {
             Some([]) => Err(WireError::Default),
@@ -52,13 +52,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A string field; empty where absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self, field: u8) -> Result<&'a str, WireError> {
         str::from_utf8(self.bytes(field)?).map_err(|_| WireError::Utf8)
     }
 
     /// A message field, or one element of a repeated one: may be there and empty.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn message(&mut self, field: u8) -> Result<Option<&'a [u8]>, WireError> {
         if !self.next_is(field, BYTES) {
             return Ok(None);
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All elements of a repeated field.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn repeated(&mut self, field: u8) -> Result<Repeated<'a>, WireError> {
         let start = self.rest;
         let mut count = 0;
@@ -89,13 +89,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of the next field, if there is one that a single byte tells.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek_field(&self) -> Option<u8> {
         self.rest.first().map(|byte| byte >> 3)
     }
 
     /// Refuses what is left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self) -> Result<(), WireError> {
         if self.rest.is_empty() {
             Ok(())
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_is(&mut self, field: u8, wire: u8) -> bool {
         match self.rest.split_first() {
             Some((&first, rest)) if first == tag(field, wire) => {
@@ -115,38 +115,68 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64, WireError> {
         match self.rest.split_first() {
             Some((&byte @ 0..0x80, rest)) => {
                 self.rest = rest;
                 Ok(byte.into())
             }
-            _ => self.long_varint(),
-        }
-    }
-
-    fn long_varint(&mut self) -> Result<u64, WireError> {
-        let mut value = 0;
-        for (at, &byte) in self.rest.iter().enumerate().take(LONGEST_VARINT) {
-            value |= u64::from(byte & 0x7f) << (7 * at);
-            if byte < 0x80 {
-                let is_minimal = byte > 0 || at == 0;
-                let fits = at + 1 < LONGEST_VARINT || byte == 1;
-                self.rest = &self.rest[at + 1..];
-                return if is_minimal && fits {
-                    Ok(value)
-                } else {
-                    Err(WireError::Number)
+            _ => {
+                let (value, rest) = match self.rest.first_chunk() {
+                    Some(bytes) => middle_varint(*bytes, self.rest)?,
+                    None => long_varint(self.rest)?,
                 };
+                self.rest = rest;
+                Ok(value)
             }
         }
-        Err(if self.rest.len() < LONGEST_VARINT {
-            WireError::Truncated
-        } else {
-            WireError::Number
-        })
     }
+}
+
+/// A number and what is behind it, of no more than the eight bytes that `message` begins with: all at once.
+#[inline]
+fn middle_varint(bytes: [u8; 8], message: &[u8]) -> Result<(u64, &[u8]), WireError> {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let bytes = u64::from_le_bytes(bytes);
+    let last = !bytes & MORE;
+    if last == 0 {
+        return long_varint(message);
+    }
+    // All bits up to the first byte without `MORE`, without that bit of each.
+    let sevens = bytes & (last ^ (last - 1)) & !MORE;
+    let fourteens = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    let twenty_eights =
+        fourteens & 0x0000_3fff_0000_3fff | (fourteens & 0x3fff_0000_3fff_0000) >> 2;
+    let value = twenty_eights & 0x0fff_ffff | (twenty_eights & 0x0fff_ffff_0000_0000) >> 4;
+    let more = last.trailing_zeros() as usize / 8;
+    // A last byte of zero says nothing.
+    if more > 0 && value >> (7 * more) == 0 {
+        return Err(WireError::Number);
+    }
+    Ok((value, &message[more + 1..]))
+}
+
+#[cold]
+fn long_varint(message: &[u8]) -> Result<(u64, &[u8]), WireError> {
+    let mut value = 0;
+    for (at, &byte) in message.iter().enumerate().take(LONGEST_VARINT) {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte < 0x80 {
+            let is_minimal = byte > 0 || at == 0;
+            let fits = at + 1 < LONGEST_VARINT || byte == 1;
+            return if is_minimal && fits {
+                Ok((value, &message[at + 1..]))
+            } else {
+                Err(WireError::Number)
+            };
+        }
+    }
+    Err(if message.len() < LONGEST_VARINT {
+        WireError::Truncated
+    } else {
+        WireError::Number
+    })
 }
 
 /// Bytes that 64 bits take, seven at a time.
@@ -208,5 +238,27 @@ impl<'a> Iterator for Elements<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         self.reader.message(self.field).ok().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Bytes with `more` as often as without.
+        #[test]
+        fn a_number_is_read_the_same_all_at_once(message: [u8; 12], zero in 0..12_usize) {
+            let mut message = message;
+            for changed in [false, true] {
+                if changed {
+                    message[zero] = 0;
+                }
+                let first = *message.first_chunk().unwrap();
+                prop_assert_eq!(middle_varint(first, &message), long_varint(&message));
+            }
+        }
     }
 }
