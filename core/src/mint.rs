@@ -5,7 +5,7 @@ use crate::form::FormError;
 use crate::key_tree::{SecretTag, Signed, SignedPayload};
 use crate::limits::{ID_LEN, KEY_LEN, MAX_CAVEATS, MAX_MESSAGE, MAX_TICKET, MIN_TICKET};
 use crate::payload::{DischargePayload, Encoded, Payload, claims_type_is_valid};
-use crate::text::{Base64, DISCHARGE, TOKEN, encoded_len};
+use crate::text::{Base64, DISCHARGE, TOKEN, encoded_len, make_room};
 use crate::token::{PAYLOAD, allowed_in_discharge, put_end};
 use crate::user_key::UserKey;
 use crate::wire::{Sink, element_len, put_header};
@@ -152,7 +152,7 @@ impl UserKey {
         };
         let mut signed = SignedPayload::blank();
         signed.set(of, payload.front(), payload.claims());
-        out.reserve(encoded_len(prefix, len));
+        make_room(out, encoded_len(prefix, len));
         out.push_str(prefix);
         let mut text = Base64::behind(self.head(), out);
         if payload.len() > 0 {

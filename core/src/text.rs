@@ -1,9 +1,12 @@
 //! Text forms (SPEC section 4): base64url behind a prefix, presentations, and the `Authorization` header.
 
 use std::fmt;
+use std::mem;
+use std::sync::LazyLock;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::Simd;
+use base64::engine::general_purpose::NO_PAD;
 use zeroize::Zeroize;
 
 use crate::form::FormError;
@@ -15,6 +18,9 @@ pub(crate) const DISCHARGE: &str = "catd1_";
 pub(crate) const KEY: &str = "catkey1_";
 /// What may stand round the commas between parts.
 pub(crate) const BLANK: [char; 2] = [' ', '\t'];
+
+/// base64url without padding (RFC 4648, section 5), by what the processor has for it.
+static BASE64URL: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
 
 /// Decodes one text into the front of `buffer`, and returns what is behind it as well. The buffer has room for
 /// [`MAX_MESSAGE`] bytes.
@@ -30,7 +36,7 @@ pub(crate) fn decode<'b>(
         return Err(FormError::TooLong);
     }
     let (decoded, rest) = buffer.split_at_mut_checked(len).ok_or(FormError::TooLong)?;
-    match URL_SAFE_NO_PAD.decode_slice(digits, decoded) {
+    match BASE64URL.decode_slice(digits, decoded) {
         Ok(written) if written == len => Ok((decoded, rest)),
         _ => Err(FormError::Base64),
     }
@@ -120,9 +126,22 @@ pub fn authorization<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Authoriz
 /// A multiple of three, so that no chunk but the last ends inside a digit.
 const CHUNK: usize = 192;
 
-/// Writes bytes as base64url at the end of a string, a chunk at a time, so that no copy of the whole is needed.
+/// So many bytes at once are encoded faster than few (the engine's least number is 128), and this is a multiple of three as well.
+const MANY: usize = 129;
+
+/// Room for a text of `len` bytes in an empty string. Where it has to be made, there is more, so that the end is encoded fast as well.
+pub(crate) fn make_room(out: &mut String, len: usize) {
+    if out.capacity() < len {
+        out.reserve(len + encoded_len("", MANY));
+    }
+}
+
+/// Writes bytes as base64url at the end of a string, a chunk at a time, so that no copy of the whole is needed. The string is empty until that
+/// is finished.
 pub(crate) struct Base64<'a> {
     out: &'a mut String,
+    /// What the string was taken apart to: digits go straight to their place.
+    text: Vec<u8>,
     pending: [u8; CHUNK],
     len: usize,
 }
@@ -130,8 +149,10 @@ pub(crate) struct Base64<'a> {
 impl<'a> Base64<'a> {
     #[inline]
     pub(crate) fn new(out: &'a mut String) -> Self {
+        let text = mem::take(out).into_bytes();
         Self {
             out,
+            text,
             pending: [0; CHUNK],
             len: 0,
         }
@@ -149,23 +170,33 @@ impl<'a> Base64<'a> {
     #[inline]
     pub(crate) fn finish(mut self) {
         self.flush();
+        // It was a string, and digits are ASCII: this cannot fail.
+        *self.out = String::from_utf8(self.text).unwrap_or_default();
     }
 
     /// The same for what is secret.
     pub(crate) fn finish_and_wipe(mut self) {
         self.flush();
         self.pending.zeroize();
+        self.finish();
     }
 
     fn flush(&mut self) {
-        let mut digits = [0; CHUNK / 3 * 4];
-        let pending = &self.pending[..self.len];
-        // The room is that of a whole chunk, and digits are ASCII: neither of the two can fail.
-        if let Ok(len) = URL_SAFE_NO_PAD.encode_slice(pending, &mut digits)
-            && let Ok(digits) = str::from_utf8(&digits[..len])
-        {
-            self.out.push_str(digits);
+        if self.len == 0 {
+            return;
         }
+        let written = self.text.len();
+        let wanted = written + encoded_len("", self.len);
+        // The digits of what stands behind the bytes are cut off; those that bytes share with it are as if nothing did.
+        let mut len = self.len;
+        if len < MANY && self.text.capacity() - written >= encoded_len("", MANY) {
+            self.pending[len..len + 2].fill(0);
+            len = MANY;
+        }
+        self.text.resize(written + encoded_len("", len), 0);
+        // The room is just enough, so this cannot fail.
+        let _ = BASE64URL.encode_slice(&self.pending[..len], &mut self.text[written..]);
+        self.text.truncate(wanted);
         self.len = 0;
     }
 }
@@ -208,7 +239,7 @@ impl Head {
         let mut rest = [0; 2];
         rest[..partial.len()].copy_from_slice(partial);
         Self {
-            digits: URL_SAFE_NO_PAD.encode(whole),
+            digits: BASE64URL.encode(whole),
             rest,
             rest_len: partial.len(),
         }

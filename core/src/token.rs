@@ -9,7 +9,7 @@ use crate::form::FormError;
 use crate::key_id::KeyId;
 use crate::key_tree::PublicTag;
 use crate::limits::{KEY_LEN, MAX_CAVEAT, MAX_CAVEATS, MAX_MESSAGE};
-use crate::text::{Base64, DISCHARGE, TOKEN, decode, encoded_len};
+use crate::text::{Base64, DISCHARGE, TOKEN, decode, encoded_len, make_room};
 use crate::wire::{Reader, Repeated, Sink, WireError, element_len, put_bytes, put_header};
 
 /// Field numbers of SignedToken (`CAVEATS` of a key: of UserKey as well).
@@ -149,7 +149,7 @@ fn attenuate_message(
     // All but the tag, which is last, stays as it is: in the text as well, as far as its digits are the message's alone.
     let kept = message.len() - element_len(KEY_LEN);
     let digits = prefix.len() + kept / 3 * 4;
-    out.reserve(encoded_len(prefix, len));
+    make_room(out, encoded_len(prefix, len));
     out.push_str(&text[..digits]);
     let mut narrower = Base64::new(out);
     narrower.put(&message[kept / 3 * 3..kept]);
