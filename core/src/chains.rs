@@ -13,56 +13,18 @@ use crate::wire::Elements;
 /// Most chains at a time.
 pub(crate) const LANES: usize = 16;
 
-/// One token's chain: rows that are still to be hashed, in order.
+/// Where a chain begins: with the state of the service's key, and the user's id; or with that of the user's key.
+#[derive(Clone, Copy)]
 pub(crate) struct Chain<'t> {
-    /// What the first row is keyed with.
-    start: &'t Keyed,
-    user: Option<&'t KeyId<'t>>,
-    key_caveats: Elements<'t>,
-    payload: Option<&'t [u8]>,
-    caveats: Elements<'t>,
-    left: usize,
+    pub(crate) start: &'t Keyed,
+    pub(crate) user: Option<&'t KeyId<'t>>,
+    pub(crate) token: &'t UnverifiedToken<'t>,
 }
 
-impl<'t> Chain<'t> {
-    /// From the state of the service's key on, with the user's id; or from that of the user's key on, without.
-    pub(crate) fn new(
-        start: &'t Keyed,
-        user: Option<&'t KeyId<'t>>,
-        token: &'t UnverifiedToken<'t>,
-    ) -> Self {
-        Self {
-            start,
-            user,
-            key_caveats: token.key_caveats.iter(),
-            payload: Some(token.payload),
-            caveats: token.caveats.iter(),
-            left: usize::from(user.is_some()) + token.key_caveats.len() + 1 + token.caveats.len(),
-        }
-    }
-
-    /// The next row, and whether what it comes to is T_0.
-    fn next(&mut self) -> Option<(Row<'t>, bool)> {
-        self.left = self.left.checked_sub(1)?;
-        if let Some(id) = self.user.take() {
-            return Some((Row::user(id), false));
-        }
-        if let Some(caveat) = self.key_caveats.next() {
-            return Some((Row::attenuation(caveat), false));
-        }
-        match self.payload.take() {
-            Some(payload) => Some((Row::token(payload), true)),
-            None => Some((Row::attenuation(self.caveats.next()?), false)),
-        }
-    }
-}
-
-/// The states of all lanes, wiped on drop.
+/// What the chains came to: for each its T_0, and its last T. Wiped on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Tags {
-    /// T_0 of each.
     first: [Words; LANES],
-    /// What the last row of each came to.
     last: [Words; LANES],
 }
 
@@ -74,99 +36,169 @@ impl Tags {
     }
 }
 
+/// The states of the inner and of the outer pad, wiped on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
-struct States {
-    /// Of each chain: its inner and outer pad.
-    keyed: [[Words; 2]; LANES],
-    /// Of those that are hashed now, side by side.
-    inner: [Words; LANES],
-    outer: [Words; LANES],
-    side: [Words; LANES],
-    side_keyed: [[Words; 2]; LANES],
-}
-
-/// Hashes all of them to their ends.
-pub(crate) fn tags(chains: &mut [Option<Chain<'_>>; LANES]) -> Tags {
-    let zero = [[0; 8]; LANES];
-    let mut tags = Tags {
-        first: zero,
-        last: zero,
-    };
-    let mut states = States {
-        keyed: [[[0; 8]; 2]; LANES],
-        inner: zero,
-        outer: zero,
-        side: zero,
-        side_keyed: [[[0; 8]; 2]; LANES],
-    };
-    for (chain, keyed) in chains.iter().flatten().zip(&mut states.keyed) {
-        *keyed = chain.start.states();
-    }
-    let mut blocks = [[0; 64]; LANES];
-    loop {
-        // Of each lane: the chain's number, its row, and whether that comes to T_0.
-        let mut rows = [const { None }; LANES];
-        let mut lanes = 0;
-        let mut longest = 0;
-        for (number, chain) in chains.iter_mut().flatten().enumerate() {
-            if let Some((row, is_first)) = chain.next() {
-                [states.inner[lanes], states.outer[lanes]] = states.keyed[number];
-                blocks[lanes] = row.block(0);
-                longest = longest.max(row.blocks());
-                rows[lanes] = Some((number, row, is_first));
-                lanes += 1;
-            }
-        }
-        if lanes == 0 {
-            return tags;
-        }
-        let rows = &rows[..lanes];
-        Many::of(lanes).compress(&mut states.inner[..lanes], &blocks[..lanes]);
-        for number in 1..longest {
-            states.hash_more(rows, number, &mut blocks);
-        }
-        Many::of(lanes).outer(&mut states.inner[..lanes], &states.outer[..lanes]);
-        // The chains that go on are keyed with what they came to.
-        let (mut going_on, mut numbers) = (0, [0; LANES]);
-        for ((number, _, is_first), output) in rows.iter().flatten().zip(&states.inner) {
-            tags.last[*number] = *output;
-            if *is_first {
-                tags.first[*number] = *output;
-            }
-            if chains[*number].as_ref().is_some_and(|chain| chain.left > 0) {
-                states.side[going_on] = *output;
-                numbers[going_on] = *number;
-                going_on += 1;
-            }
-        }
-        let keys = &states.side[..going_on];
-        Many::of(2 * going_on).key_states(keys, &mut states.side_keyed[..going_on]);
-        for (number, keyed) in numbers.iter().zip(&states.side_keyed[..going_on]) {
-            states.keyed[*number] = *keyed;
-        }
-    }
-}
+struct States([[Words; 2]; LANES]);
 
 impl States {
-    /// Hashes the block of this number of the rows that have one.
-    fn hash_more(
-        &mut self,
-        rows: &[Option<(usize, Row<'_>, bool)>],
-        number: usize,
-        blocks: &mut [Block; LANES],
-    ) {
-        let (mut side, mut places) = (0, [0; LANES]);
-        for (lane, (_, row, _)) in rows.iter().flatten().enumerate() {
-            if number < row.blocks() {
-                blocks[side] = row.block(number);
-                self.side[side] = self.inner[lane];
-                places[side] = lane;
-                side += 1;
-            }
+    const fn blank() -> Self {
+        Self([[[0; 8]; 2]; LANES])
+    }
+}
+
+/// What keys those of [`States`], wiped on drop.
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Macs([Words; LANES]);
+
+/// Hashes all of them to their ends.
+pub(crate) fn tags(chains: &[Option<Chain<'_>>; LANES]) -> Tags {
+    let mut states = States::blank();
+    let mut count = 0;
+    for (chain, keyed) in chains.iter().flatten().zip(&mut states.0) {
+        *keyed = chain.start.states();
+        count += 1;
+    }
+    let keyed = &mut states.0[..count];
+    let mut tags = Tags {
+        first: [[0; 8]; LANES],
+        last: [[0; 8]; LANES],
+    };
+    let mut rows = Rows::new();
+    let chains = || chains.iter().flatten();
+    rows.collect(chains().map(|chain| chain.user.map(Row::Lease)));
+    rows.key(keyed);
+    if chains().any(|chain| chain.token.key_caveats.len() > 0) {
+        let mut caveats = each(chains().map(|chain| chain.token.key_caveats.iter()));
+        while rows.collect(next_of(&mut caveats)) {
+            rows.key(keyed);
         }
-        Many::of(side).compress(&mut self.side[..side], &blocks[..side]);
-        for (place, state) in places.iter().zip(&self.side[..side]) {
-            self.inner[*place] = *state;
+    }
+    rows.collect(chains().map(|chain| Some(Row::Payload(chain.token.payload))));
+    rows.finish(keyed, &mut tags.first[..count]);
+    tags.last = tags.first;
+    if chains().any(|chain| chain.token.caveats.len() > 0) {
+        let mut caveats = each(chains().map(|chain| chain.token.caveats.iter()));
+        while rows.collect(next_of(&mut caveats)) {
+            rows.attenuate(&mut tags.last);
+        }
+    }
+    tags
+}
+
+fn each<'t>(caveats: impl Iterator<Item = Elements<'t>>) -> [Option<Elements<'t>>; LANES] {
+    let mut caveats = caveats.fuse();
+    std::array::from_fn(|_| caveats.next())
+}
+
+/// The next caveat of each chain.
+fn next_of<'t>(caveats: &mut [Option<Elements<'t>>]) -> impl Iterator<Item = Option<Row<'t>>> {
+    caveats
+        .iter_mut()
+        .flatten()
+        .map(|caveats| caveats.next().map(Row::Caveat))
+}
+
+/// Rows that are hashed at the same time, each of another chain.
+struct Rows<'t> {
+    rows: [Row<'t>; LANES],
+    /// The last block of each.
+    blocks: [Block; LANES],
+    /// The chain of each.
+    chains: [usize; LANES],
+    len: usize,
+    /// Whether one of them fills more than one block.
+    is_long: bool,
+}
+
+impl<'t> Rows<'t> {
+    fn new() -> Self {
+        Self {
+            rows: [Row::Payload(&[]); LANES],
+            blocks: [[0; _]; LANES],
+            chains: [0; LANES],
+            len: 0,
+            is_long: false,
+        }
+    }
+
+    /// Takes the row of each chain that has one, in place of what was there. Whether there is any.
+    fn collect(&mut self, next: impl Iterator<Item = Option<Row<'t>>>) -> bool {
+        (self.len, self.is_long) = (0, false);
+        for (chain, row) in next.take(LANES).enumerate() {
+            let Some(row) = row else { continue };
+            self.is_long |= !row.lay_out(&mut self.blocks[self.len]);
+            self.rows[self.len] = row;
+            self.chains[self.len] = chain;
+            self.len += 1;
+        }
+        self.len > 0
+    }
+
+    /// The chains that have a row are keyed by its MAC.
+    fn key(&mut self, keyed: &mut [[Words; 2]]) {
+        if self.len == keyed.len() {
+            return self.key_each(keyed);
+        }
+        let mut some = States::blank();
+        for (some, chain) in some.0.iter_mut().zip(&self.chains[..self.len]) {
+            *some = keyed[*chain];
+        }
+        self.key_each(&mut some.0[..self.len]);
+        for (some, chain) in some.0.iter().zip(&self.chains[..self.len]) {
+            keyed[*chain] = *some;
+        }
+    }
+
+    fn key_each(&mut self, keyed: &mut [[Words; 2]]) {
+        self.hash_all_but_last(keyed);
+        Many::of(keyed.len()).finish_key(keyed, &self.blocks[..keyed.len()]);
+    }
+
+    /// The MAC of each row; all chains have one.
+    fn finish(&mut self, keyed: &mut [[Words; 2]], macs: &mut [Words]) {
+        self.hash_all_but_last(keyed);
+        Many::of(keyed.len()).finish(keyed, &self.blocks[..keyed.len()], macs);
+    }
+
+    /// The tags of the chains that have a row become its MACs, which they are the keys of.
+    fn attenuate(&mut self, tags: &mut [Words; LANES]) {
+        let (mut macs, mut states) = (Macs([[0; 8]; LANES]), States::blank());
+        for (mac, chain) in macs.0.iter_mut().zip(&self.chains[..self.len]) {
+            *mac = tags[*chain];
+        }
+        let (macs, keyed) = (&mut macs.0[..self.len], &mut states.0[..self.len]);
+        Many::of(2 * macs.len()).key_states(macs, keyed);
+        self.finish(keyed, macs);
+        for (mac, chain) in macs.iter().zip(&self.chains) {
+            tags[*chain] = *mac;
+        }
+    }
+
+    /// Of rows that fill more than one block: each block but the last one, for which the inner state is left.
+    fn hash_all_but_last(&mut self, keyed: &mut [[Words; 2]]) {
+        if !self.is_long {
+            return;
+        }
+        let rows = &self.rows[..self.len];
+        let longest = rows.iter().map(Row::blocks).max().unwrap_or_default();
+        let mut inner = Macs([[0; 8]; LANES]);
+        let mut blocks = [[0; _]; LANES];
+        for number in 0..longest {
+            let (mut lanes, mut count) = ([0; LANES], 0);
+            for (lane, row) in rows.iter().enumerate() {
+                if number + 1 < row.blocks() {
+                    inner.0[count] = keyed[lane][0];
+                    blocks[count] = row.block(number);
+                    lanes[count] = lane;
+                    count += 1;
+                } else if number + 1 == row.blocks() {
+                    self.blocks[lane] = row.block(number);
+                }
+            }
+            Many::of(count).compress(&mut inner.0[..count], &blocks[..count]);
+            for (lane, inner) in lanes[..count].iter().zip(&inner.0) {
+                keyed[*lane][0] = *inner;
+            }
         }
     }
 }

@@ -47,16 +47,22 @@ impl Many {
         self.0.compress_each(states, blocks);
     }
 
-    pub(crate) fn key_states(self, keys: &[Words], states: &mut [[Words; 2]]) {
+    pub(crate) fn key_states(self, keys: &[Words], keyed: &mut [[Words; 2]]) {
         #[cfg(test)]
         count::add(2 * keys.len());
-        self.0.key_states_each(keys, states);
+        self.0.key_states_each(keys, keyed);
     }
 
-    pub(crate) fn outer(self, inner: &mut [Words], outer: &[Words]) {
+    pub(crate) fn finish(self, keyed: &[[Words; 2]], blocks: &[Block], macs: &mut [Words]) {
         #[cfg(test)]
-        count::add(inner.len());
-        self.0.outer_each(inner, outer);
+        count::add(2 * keyed.len());
+        self.0.finish_each(keyed, blocks, macs);
+    }
+
+    pub(crate) fn finish_key(self, keyed: &mut [[Words; 2]], blocks: &[Block]) {
+        #[cfg(test)]
+        count::add(4 * keyed.len());
+        self.0.finish_key_each(keyed, blocks);
     }
 }
 

@@ -17,9 +17,9 @@ use constant_time_eq::constant_time_eq_32;
 use crate::compress::{Block, Words};
 use crate::key_id::KeyId;
 use crate::limits::KEY_LEN;
-use crate::mac::{Keyed, Mac, Message, Output, Secret, block_of, blocks};
+use crate::mac::{Keyed, Mac, Message, Output, Secret, block_of, blocks, lay_out};
 use crate::name::ServiceName;
-use crate::wire::{Short, Sink};
+use crate::wire::Sink;
 
 /// What a MAC is for. The labels of one length, with a zero byte behind each, keep the rows apart. Reserved:
 /// `cat1.sea` (encrypted tokens), `cat1.sig` (HTTP message signatures).
@@ -33,7 +33,7 @@ enum Label {
 }
 
 impl Label {
-    const fn bytes(self) -> &'static [u8; 9] {
+    const fn bytes(self) -> &'static [u8; LABEL] {
         match self {
             Self::Service => b"cat1.svc\0",
             Self::User => b"cat1.usr\0",
@@ -120,48 +120,47 @@ impl ServiceKey {
     }
 }
 
-/// A message of the chain in two parts, for those who hash several at a time.
-pub(crate) struct Row<'m> {
-    head: Short<USER_HEAD>,
-    tail: &'m [u8],
+/// A message of the chain, for those who hash several at a time.
+#[derive(Clone, Copy)]
+pub(crate) enum Row<'m> {
+    /// What U is the MAC of.
+    Lease(&'m KeyId<'m>),
+    /// What an encoded caveat adds.
+    Caveat(&'m [u8]),
+    /// A token's encoded payload.
+    Payload(&'m [u8]),
 }
 
-impl<'m> Row<'m> {
-    pub(crate) fn user(id: &KeyId<'m>) -> Self {
-        let mut head = Short::new();
-        head.put(&user_head(id));
-        Self {
-            head,
-            tail: id.principal.as_bytes(),
+impl Row<'_> {
+    /// Lays it out in one block, if it fits.
+    #[inline]
+    pub(crate) fn lay_out(&self, block: &mut Block) -> bool {
+        match self {
+            Self::Lease(id) => lay_out(&user_head(id), id.principal.as_bytes(), block),
+            Self::Caveat(caveat) => lay_out(Label::Attenuate.bytes(), caveat, block),
+            Self::Payload(payload) => lay_out(Label::Token.bytes(), payload, block),
         }
-    }
-
-    pub(crate) fn attenuation(caveat: &'m [u8]) -> Self {
-        Self::labelled(Label::Attenuate, caveat)
-    }
-
-    pub(crate) fn token(payload: &'m [u8]) -> Self {
-        Self::labelled(Label::Token, payload)
     }
 
     /// How many blocks it fills.
     pub(crate) fn blocks(&self) -> usize {
-        blocks(self.head.as_slice().len() + self.tail.len())
+        match self {
+            Self::Lease(id) => blocks(USER_HEAD + id.principal.len()),
+            Self::Caveat(tail) | Self::Payload(tail) => blocks(LABEL + tail.len()),
+        }
     }
 
     /// One of them.
-    #[inline]
     pub(crate) fn block(&self, number: usize) -> Block {
-        block_of(self.head.as_slice(), self.tail, number)
-    }
-
-    fn labelled(label: Label, tail: &'m [u8]) -> Self {
-        let mut head = Short::new();
-        head.put(label.bytes());
-        Self { head, tail }
+        match self {
+            Self::Lease(id) => block_of(&user_head(id), id.principal.as_bytes(), number),
+            Self::Caveat(caveat) => block_of(Label::Attenuate.bytes(), caveat, number),
+            Self::Payload(payload) => block_of(Label::Token.bytes(), payload, number),
+        }
     }
 }
 
+const LABEL: usize = 9;
 const USER_HEAD: usize = 29;
 
 /// What U is the MAC of.
@@ -189,7 +188,7 @@ impl<'m> LeaseRow<'m> {
 #[inline]
 fn user_head(id: &KeyId<'_>) -> [u8; USER_HEAD] {
     let mut head = [0; USER_HEAD];
-    head[..9].copy_from_slice(Label::User.bytes());
+    head[..LABEL].copy_from_slice(Label::User.bytes());
     head[9..13].copy_from_slice(&id.version.to_be_bytes());
     head[13..21].copy_from_slice(&id.expires_at.to_be_bytes());
     head[21..].copy_from_slice(&id.lease_id);
@@ -197,7 +196,7 @@ fn user_head(id: &KeyId<'_>) -> [u8; USER_HEAD] {
 }
 
 /// What an encoded caveat adds to the chain.
-pub(crate) struct Attenuation<'m>(Message<'m, 9>);
+pub(crate) struct Attenuation<'m>(Message<'m, LABEL>);
 
 impl<'m> Attenuation<'m> {
     #[inline]
@@ -229,7 +228,7 @@ impl<'m> Attenuation<'m> {
 }
 
 /// What T_0 is the MAC of.
-pub(crate) struct SignedPayload<'m>(Message<'m, 9>);
+pub(crate) struct SignedPayload<'m>(Message<'m, LABEL>);
 
 /// Whose payload it is.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -141,18 +141,30 @@ impl<'m, const N: usize> Message<'m, N> {
     /// Makes it this one.
     #[inline]
     pub(crate) fn set(&mut self, head: &[u8; N], tail: &'m [u8], more: &'m [u8]) {
-        const { assert!(N < LENGTH) };
-        self.block = [0; BLOCK];
-        self.block[..N].copy_from_slice(head);
-        self.is_whole = more.is_empty() && tail.len() < LENGTH - N;
-        if self.is_whole {
-            let len = N + tail.len();
-            self.block[N..len].copy_from_slice(tail);
-            self.block[len] = 0x80;
-            self.block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+        if more.is_empty() {
+            self.is_whole = lay_out(head, tail, &mut self.block);
+        } else {
+            self.block[..N].copy_from_slice(head);
+            self.is_whole = false;
         }
         (self.tail, self.more) = (tail, more);
     }
+}
+
+/// Lays a message of two parts out in one block with its padding, and says whether it fits; where not, the block begins with the head.
+#[inline]
+pub(crate) fn lay_out<const N: usize>(head: &[u8; N], tail: &[u8], block: &mut Block) -> bool {
+    const { assert!(N < LENGTH) };
+    *block = [0; BLOCK];
+    block[..N].copy_from_slice(head);
+    let is_whole = tail.len() < LENGTH - N;
+    if is_whole {
+        let len = N + tail.len();
+        block[N..len].copy_from_slice(tail);
+        block[len] = 0x80;
+        block[LENGTH..].copy_from_slice(&bits(BLOCK + len));
+    }
+    is_whole
 }
 
 /// How many blocks a message of so many bytes fills.

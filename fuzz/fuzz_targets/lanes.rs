@@ -45,19 +45,21 @@ fn outer(inner: &Words, outer: &Words) -> Words {
 
 fuzz_target!(|lanes: Vec<Lane>| {
     let states: Vec<_> = lanes.iter().map(|lane| lane.state).collect();
-    let outers: Vec<_> = lanes.iter().map(|lane| lane.outer).collect();
+    let pairs: Vec<_> = lanes.iter().map(|lane| [lane.state, lane.outer]).collect();
     let blocks: Vec<_> = lanes.iter().map(|lane| lane.block).collect();
     for kernel in Kernel::ALL {
         let mut done = states.clone();
         kernel.compress_each(&mut done, &blocks);
         assert!(done.iter().zip(&lanes).all(|(done, lane)| *done == compressed(&lane.state, &lane.block)));
-        kernel.outer_each(&mut done, &outers);
-        for (done, lane) in done.iter().zip(&lanes) {
+        let mut next = pairs.clone();
+        kernel.finish_each(&pairs, &blocks, &mut done);
+        kernel.finish_key_each(&mut next, &blocks);
+        for ((done, next), lane) in done.iter().zip(&next).zip(&lanes) {
             let inner = compressed(&lane.state, &lane.block);
             assert_eq!(*done, outer(&inner, &lane.outer));
             assert_eq!(finish(&lane.state, &[lane.block], &lane.outer), *done);
-            let key = [keyed(done, 0x36), keyed(done, 0x5c)];
-            assert_eq!(finish_key(&lane.state, &[lane.block], &lane.outer), key);
+            assert_eq!(*next, [keyed(done, 0x36), keyed(done, 0x5c)]);
+            assert_eq!(finish_key(&lane.state, &[lane.block], &lane.outer), *next);
         }
         let mut keys = vec![[[0; 8]; 2]; states.len()];
         kernel.key_states_each(&states, &mut keys);

@@ -87,28 +87,40 @@ impl Kernel {
 
     /// [`key_states`] of each key.
     #[inline]
-    pub fn key_states_each(self, keys: &[Words], states: &mut [[Words; 2]]) {
+    pub fn key_states_each(self, keys: &[Words], keyed: &mut [[Words; 2]]) {
         #[cfg(target_arch = "x86_64")]
         match self {
-            Self::Wide if wide::is_available() => return wide::key_states_each(keys, states),
+            Self::Wide if wide::is_available() => return wide::key_states_each(keys, keyed),
+            Self::ShaNi if sha_ni::is_available() => return sha_ni::key_states_each(keys, keyed),
+            _ => {}
+        }
+        plain::key_states_each(keys, keyed);
+    }
+
+    /// [`finish`] for each key's states, with the one last block in its place.
+    #[inline]
+    pub fn finish_each(self, keyed: &[[Words; 2]], blocks: &[Block], macs: &mut [Words]) {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Self::Wide if wide::is_available() => return wide::finish_each(keyed, blocks, macs),
             Self::ShaNi if sha_ni::is_available() => {
-                return sha_ni::key_states_each(keys, states);
+                return sha_ni::finish_each(keyed, blocks, macs);
             }
             _ => {}
         }
-        plain::key_states_each(keys, states);
+        plain::finish_each(keyed, blocks, macs);
     }
 
-    /// Ends HMACs: each `inner` is what the inner hash came to, and becomes what the outer one comes to from the state in its place on.
+    /// [`finish_key`] for each key's states, with the one last block in its place: they become those of the next key.
     #[inline]
-    pub fn outer_each(self, inner: &mut [Words], outer: &[Words]) {
+    pub fn finish_key_each(self, keyed: &mut [[Words; 2]], blocks: &[Block]) {
         #[cfg(target_arch = "x86_64")]
         match self {
-            Self::Wide if wide::is_available() => return wide::outer_each(inner, outer),
-            Self::ShaNi if sha_ni::is_available() => return sha_ni::outer_each(inner, outer),
+            Self::Wide if wide::is_available() => return wide::finish_key_each(keyed, blocks),
+            Self::ShaNi if sha_ni::is_available() => return sha_ni::finish_key_each(keyed, blocks),
             _ => {}
         }
-        plain::outer_each(inner, outer);
+        plain::finish_key_each(keyed, blocks);
     }
 }
 

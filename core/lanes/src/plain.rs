@@ -24,9 +24,16 @@ pub(crate) fn key_states_each(keys: &[Words], states: &mut [[Words; 2]]) {
     }
 }
 
-pub(crate) fn outer_each(inner: &mut [Words], outer: &[Words]) {
-    for (inner, outer) in inner.iter_mut().zip(outer) {
-        *inner = hashed(outer, &outer_block(inner));
+pub(crate) fn finish_each(keyed: &[[Words; 2]], blocks: &[Block], macs: &mut [Words]) {
+    for (([inner, outer], block), mac) in keyed.iter().zip(blocks).zip(macs) {
+        *mac = finish(inner, &[*block], outer);
+    }
+}
+
+pub(crate) fn finish_key_each(keyed: &mut [[Words; 2]], blocks: &[Block]) {
+    for (keyed, block) in keyed.iter_mut().zip(blocks) {
+        let [inner, outer] = &*keyed;
+        *keyed = key_states(&finish(inner, &[*block], outer));
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // instructions that the processor has to have, and loads and stores of vectors
 
 use std::arch::x86_64::*;
+use std::slice;
 
 use crate::rounds::K;
 use crate::{Block, INITIAL, INNER_PAD, OUTER_BITS, OUTER_PAD, Words};
@@ -29,16 +30,20 @@ pub(crate) fn key_states(key: &Words) -> [Words; 2] {
     unsafe { key_states_inner(key) }
 }
 
-pub(crate) fn key_states_each(keys: &[Words], states: &mut [[Words; 2]]) {
-    for (key, states) in keys.iter().zip(states) {
-        *states = key_states(key);
+pub(crate) fn key_states_each(keys: &[Words], keyed: &mut [[Words; 2]]) {
+    for (key, keyed) in keys.iter().zip(keyed) {
+        *keyed = key_states(key);
     }
 }
 
-#[inline]
-pub(crate) fn outer_each(inner: &mut [Words], outer: &[Words]) {
+pub(crate) fn finish_each(keyed: &[[Words; 2]], blocks: &[Block], macs: &mut [Words]) {
     // SAFETY: as above.
-    unsafe { outer_each_inner(inner, outer) }
+    unsafe { finish_each_inner(keyed, blocks, macs) }
+}
+
+pub(crate) fn finish_key_each(keyed: &mut [[Words; 2]], blocks: &[Block]) {
+    // SAFETY: as above.
+    unsafe { finish_key_each_inner(keyed, blocks) }
 }
 
 #[inline]
@@ -100,50 +105,73 @@ fn states_of(key: [__m128i; 2]) -> [Words; 2] {
 }
 
 #[target_feature(enable = "sha,sse4.1")]
-fn outer_each_inner(inner: &mut [Words], outer: &[Words]) {
-    let len = inner.len().min(outer.len());
-    let (pairs, odd) = inner[..len].as_chunks_mut::<2>();
-    let (outer_pairs, odd_outer) = outer[..len].as_chunks::<2>();
-    for (pair, [left, right]) in pairs.iter_mut().zip(outer_pairs) {
-        let messages = [
-            Message::outer(load(&pair[0])),
-            Message::outer(load(&pair[1])),
-        ];
-        let mut lanes = [State::load(left), State::load(right)];
-        compress_lanes(&mut lanes, messages);
-        lanes[0].store(&mut pair[0]);
-        lanes[1].store(&mut pair[1]);
+fn finish_each_inner(keyed: &[[Words; 2]], blocks: &[Block], macs: &mut [Words]) {
+    let len = keyed.len().min(blocks.len()).min(macs.len());
+    let (pairs, odd) = keyed[..len].as_chunks::<2>();
+    let (block_pairs, odd_block) = blocks[..len].as_chunks::<2>();
+    let (mac_pairs, odd_mac) = macs[..len].as_chunks_mut::<2>();
+    for ((pair, blocks), macs) in pairs.iter().zip(block_pairs).zip(mac_pairs) {
+        let states = mac_lanes(
+            pair.each_ref().map(|[inner, outer]| (inner, outer)),
+            blocks.each_ref().map(slice::from_ref),
+        );
+        for (state, mac) in states.into_iter().zip(macs) {
+            state.store(mac);
+        }
     }
-    for (inner, outer) in odd.iter_mut().zip(odd_outer) {
-        let mut lane = [State::load(outer)];
-        compress_lanes(&mut lane, [Message::outer(load(inner))]);
-        lane[0].store(inner);
+    for (([inner, outer], block), mac) in odd.iter().zip(odd_block).zip(odd_mac) {
+        *mac = finish_inner(inner, slice::from_ref(block), outer);
+    }
+}
+
+#[target_feature(enable = "sha,sse4.1")]
+fn finish_key_each_inner(keyed: &mut [[Words; 2]], blocks: &[Block]) {
+    let len = keyed.len().min(blocks.len());
+    let (pairs, odd) = keyed[..len].as_chunks_mut::<2>();
+    let (block_pairs, odd_block) = blocks[..len].as_chunks::<2>();
+    for (pair, blocks) in pairs.iter_mut().zip(block_pairs) {
+        let states = mac_lanes(
+            pair.each_ref().map(|[inner, outer]| (inner, outer)),
+            blocks.each_ref().map(slice::from_ref),
+        );
+        for (state, keyed) in states.into_iter().zip(pair) {
+            *keyed = states_of(state.words());
+        }
+    }
+    for (keyed, block) in odd.iter_mut().zip(odd_block) {
+        *keyed = finish_key_inner(&keyed[0], slice::from_ref(block), &keyed[1]);
     }
 }
 
 #[target_feature(enable = "sha,sse4.1")]
 fn finish_inner(inner: &Words, last: &[Block], outer: &Words) -> Words {
+    let [state] = mac_lanes([(inner, outer)], [last]);
     let mut out = [0; 8];
-    mac(inner, last, outer).store(&mut out);
+    state.store(&mut out);
     out
 }
 
 #[target_feature(enable = "sha,sse4.1")]
 fn finish_key_inner(inner: &Words, last: &[Block], outer: &Words) -> [Words; 2] {
-    states_of(mac(inner, last, outer).words())
+    let [state] = mac_lanes([(inner, outer)], [last]);
+    states_of(state.words())
 }
 
+/// MACs from these states of the inner and of the outer pad on, with last blocks of one number in each lane.
 #[inline]
 #[target_feature(enable = "sha,sse4.1")]
-fn mac(inner: &Words, last: &[Block], outer: &Words) -> State {
-    let mut lane = [State::load(inner)];
-    for block in last {
-        compress_lanes(&mut lane, [Message::load(block)]);
+fn mac_lanes<const N: usize>(keyed: [(&Words, &Words); N], last: [&[Block]; N]) -> [State; N] {
+    let mut lanes = keyed.map(|(inner, _)| State::load(inner));
+    for number in 0..last[0].len() {
+        compress_lanes(
+            &mut lanes,
+            last.map(|blocks| Message::load(&blocks[number])),
+        );
     }
-    let message = Message::outer(lane[0].words());
-    let mut lane = [State::load(outer)];
-    compress_lanes(&mut lane, [message]);
-    lane[0]
+    let messages = lanes.map(|state| Message::outer(state.words()));
+    let mut lanes = keyed.map(|(_, outer)| State::load(outer));
+    compress_lanes(&mut lanes, messages);
+    lanes
 }
 
 /// A state as the instructions want it: the words a, b, e, f and c, d, g, h, from the highest down.

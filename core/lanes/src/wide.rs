@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::rounds::K;
-use crate::{Block, INITIAL, Words, key_blocks, outer_block};
+use crate::{Block, INITIAL, INNER_PAD, OUTER_BITS, OUTER_PAD, Words};
 
 const LANES: usize = 16;
 
@@ -14,97 +14,127 @@ pub(crate) fn is_available() -> bool {
 }
 
 pub(crate) fn compress_each(states: &mut [Words], blocks: &[Block]) {
-    by_sixteen::<true>(states, blocks.len(), |from, to| {
-        for (to, from) in to.iter_mut().zip(&blocks[from..]) {
-            *to = *from;
-        }
-    });
-}
-
-pub(crate) fn key_states_each(keys: &[Words], states: &mut [[Words; 2]]) {
-    let len = keys.len().min(states.len());
-    let states = states[..len].as_flattened_mut();
-    states.fill(INITIAL);
-    by_sixteen::<false>(states, 2 * len, |from, to| {
-        for (to, key) in to.as_chunks_mut().0.iter_mut().zip(&keys[from / 2..]) {
-            *to = key_blocks(key).map(native);
-        }
-    });
-}
-
-pub(crate) fn outer_each(inner: &mut [Words], outer: &[Words]) {
-    let mut len = inner.len().min(outer.len());
-    for (inner, outer) in inner.chunks_mut(LANES).zip(outer.chunks(LANES)) {
-        let mut blocks = [[0; 64]; LANES];
-        for (block, inner) in blocks.iter_mut().zip(&*inner) {
-            *block = native(outer_block(inner));
-        }
-        let now = len.min(LANES);
-        inner[..now].copy_from_slice(&outer[..now]);
-        by_sixteen::<false>(inner, now, |_, to| *to = blocks);
-        len -= now;
-    }
-}
-
-/// The words of a block as they are in memory.
-fn native(words: [u32; 16]) -> Block {
-    let mut block = [0; 64];
-    for (place, word) in block.as_chunks_mut().0.iter_mut().zip(words) {
-        *place = word.to_ne_bytes();
-    }
-    block
-}
-
-/// One compression for each of the first `len` states. `fill` is told the number of the first one, and lays out the blocks for it and those
-/// behind it: as they are hashed if `BYTES`, or else as words in memory.
-fn by_sixteen<const BYTES: bool>(
-    states: &mut [Words],
-    len: usize,
-    fill: impl Fn(usize, &mut [Block; LANES]),
-) {
-    let len = len.min(states.len());
-    let (whole, rest) = states[..len].as_chunks_mut::<LANES>();
-    let mut blocks = [[0; 64]; LANES];
-    let done = whole.len() * LANES;
-    for (number, states) in whole.iter_mut().enumerate() {
-        fill(number * LANES, &mut blocks);
+    for (states, blocks) in states.chunks_mut(LANES).zip(blocks.chunks(LANES)) {
+        let len = states.len().min(blocks.len());
         // SAFETY: whoever calls has asked `is_available`.
-        unsafe { compress_sixteen::<BYTES>(states, &blocks) };
-    }
-    if !rest.is_empty() {
-        fill(done, &mut blocks);
-        let mut padded = [[0; 8]; LANES];
-        padded[..rest.len()].copy_from_slice(rest);
-        // SAFETY: as above.
-        unsafe { compress_sixteen::<BYTES>(&mut padded, &blocks) };
-        rest.copy_from_slice(&padded[..rest.len()]);
+        unsafe { compress_some(&mut states[..len], blocks) };
     }
 }
+
+pub(crate) fn key_states_each(keys: &[Words], keyed: &mut [[Words; 2]]) {
+    for (keys, keyed) in keys.chunks(LANES).zip(keyed.chunks_mut(LANES)) {
+        // SAFETY: as above.
+        unsafe { store_keys(load_each(keys, |key| key), keyed, keys.len()) };
+    }
+}
+
+pub(crate) fn finish_each(keyed: &[[Words; 2]], blocks: &[Block], macs: &mut [Words]) {
+    let rows = keyed.chunks(LANES).zip(blocks.chunks(LANES));
+    for ((keyed, blocks), macs) in rows.zip(macs.chunks_mut(LANES)) {
+        let len = keyed.len().min(blocks.len());
+        // SAFETY: as above.
+        unsafe { store_each(mac(keyed, blocks), macs.iter_mut().take(len)) };
+    }
+}
+
+pub(crate) fn finish_key_each(keyed: &mut [[Words; 2]], blocks: &[Block]) {
+    for (keyed, blocks) in keyed.chunks_mut(LANES).zip(blocks.chunks(LANES)) {
+        // SAFETY: as above.
+        unsafe { store_keys(mac(keyed, blocks), keyed, blocks.len()) };
+    }
+}
+
+/// Eight words of sixteen lanes: a state, or 32 bytes.
+type Eight = [__m512i; 8];
 
 #[target_feature(enable = "avx512f,avx512bw")]
-fn compress_sixteen<const BYTES: bool>(states: &mut [Words; LANES], blocks: &[Block; LANES]) {
+fn compress_some(states: &mut [Words], blocks: &[Block]) {
+    let state = compress(load_each(states, |state| state), message(blocks));
+    store_each(state, states.iter_mut());
+}
+
+/// MACs of one block each.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn mac(keyed: &[[Words; 2]], blocks: &[Block]) -> Eight {
+    let [a, b, c, d, e, f, g, h] = compress(load_each(keyed, |[inner, _]| inner), message(blocks));
+    let zero = _mm512_setzero_si512();
+    let (end, length) = (set(1 << 31), set(OUTER_BITS)); // the bit behind the message
+    let last = [
+        a, b, c, d, e, f, g, h, end, zero, zero, zero, zero, zero, zero, length,
+    ];
+    compress(load_each(keyed, |[_, outer]| outer), last)
+}
+
+/// The states of the first `len` keys.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store_keys(keys: Eight, keyed: &mut [[Words; 2]], len: usize) {
+    let initial = INITIAL.map(|word| set(word));
+    let [inner, outer] = [INNER_PAD, OUTER_PAD].map(|pad| {
+        let mut block = [set(pad); 16];
+        for (word, key) in block.iter_mut().zip(keys) {
+            *word = _mm512_xor_si512(*word, key);
+        }
+        compress(initial, block)
+    });
+    store_each(inner, keyed.iter_mut().take(len).map(|[inner, _]| inner));
+    store_each(outer, keyed.iter_mut().take(len).map(|[_, outer]| outer));
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn set(word: u32) -> __m512i {
+    _mm512_set1_epi32(word.cast_signed())
+}
+
+/// The words of up to sixteen blocks; zeros for those that are not there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn message(blocks: &[Block]) -> [__m512i; 16] {
     let big_endian =
         _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
     let mut rows = [_mm512_setzero_si512(); LANES];
     for (row, block) in rows.iter_mut().zip(blocks) {
         // SAFETY: 64 bytes, and no alignment is asked for.
-        *row = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-        if BYTES {
-            *row = _mm512_shuffle_epi8(*row, big_endian);
-        }
+        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+        *row = _mm512_shuffle_epi8(bytes, big_endian);
     }
-    let mut w = transpose(rows);
-    // Two states to a vector: the upper half of it is lane i + 8.
+    transpose(rows)
+}
+
+/// Eight words of each of up to sixteen; zeros for those that are not there.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_each<T>(each: &[T], words: impl Fn(&T) -> &Words) -> Eight {
+    let half = |lane: usize| match each.get(lane) {
+        // SAFETY: 32 bytes, and no alignment is asked for.
+        Some(one) => unsafe { _mm256_loadu_si256(words(one).as_ptr().cast()) },
+        None => _mm256_setzero_si256(),
+    };
+    // Two lanes to a vector: the upper half of it is lane i + 8.
     let mut pairs = [_mm512_setzero_si512(); 8];
     for (lane, pair) in pairs.iter_mut().enumerate() {
-        // SAFETY: 32 bytes each, and no alignment is asked for.
-        *pair = unsafe {
-            let low = _mm256_loadu_si256(states[lane].as_ptr().cast());
-            let high = _mm256_loadu_si256(states[lane + 8].as_ptr().cast());
-            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
-        };
+        *pair = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(half(lane)), half(lane + 8));
     }
-    let before = transpose_halves(pairs);
+    transpose_halves(pairs)
+}
+
+/// The way back, for as many lanes as there are.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_each<'w>(state: Eight, mut each: impl Iterator<Item = &'w mut Words>) {
+    let pairs = untranspose_halves(state);
+    let low = pairs.map(|pair| _mm512_castsi512_si256(pair));
+    let high = pairs.map(|pair| _mm512_extracti64x4_epi64::<1>(pair));
+    for half in [low, high].as_flattened() {
+        let Some(words) = each.next() else { return };
+        // SAFETY: 32 bytes, and no alignment is asked for.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), *half) };
+    }
+}
+
+/// One compression in each lane.
+#[target_feature(enable = "avx512f")]
+fn compress(before: Eight, mut w: [__m512i; 16]) -> Eight {
     let mut state = before;
     eight_rounds::<0, false>(&mut state, &mut w, 0);
     eight_rounds::<8, false>(&mut state, &mut w, 0);
@@ -115,16 +145,7 @@ fn compress_sixteen<const BYTES: bool>(states: &mut [Words; LANES], blocks: &[Bl
     for (state, before) in state.iter_mut().zip(before) {
         *state = _mm512_add_epi32(*state, before);
     }
-    let pairs = untranspose_halves(state);
-    for (lane, pair) in pairs.into_iter().enumerate() {
-        // SAFETY: 32 bytes each, and no alignment is asked for.
-        unsafe {
-            let low = _mm512_castsi512_si256(pair);
-            let high = _mm512_extracti64x4_epi64::<1>(pair);
-            _mm256_storeu_si256(states[lane].as_mut_ptr().cast(), low);
-            _mm256_storeu_si256(states[lane + 8].as_mut_ptr().cast(), high);
-        }
-    }
+    state
 }
 
 /// Rounds with the words from `FROM` on: those of the message, or scheduled here. After eight of them, every word of the state is in its place

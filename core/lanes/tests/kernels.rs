@@ -63,28 +63,36 @@ proptest! {
     }
 
     #[test]
-    fn each_outer_hash_ends_its_inner_one(pairs in prop::collection::vec(any::<(Words, Words)>(), 0..40)) {
-        let (inner, outer): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let right: Vec<_> = inner.iter().zip(&outer).map(|(inner, outer)| expected_outer(inner, outer)).collect();
+    fn each_mac_ends_and_keys(lanes in prop::collection::vec((any::<[Words; 2]>(), block()), 0..40)) {
+        let (keyed, blocks): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
+        let mac = |([inner, outer], block): (&[Words; 2], _)| expected_outer(&expected(inner, block), outer);
+        let right: Vec<_> = keyed.iter().zip(&blocks).map(mac).collect();
+        let keys: Vec<_> = right.iter().map(|mac| [expected_key(mac, 0x36), expected_key(mac, 0x5c)]).collect();
         for kernel in Kernel::ALL {
-            let mut done = inner.clone();
-            kernel.outer_each(&mut done, &outer);
-            prop_assert_eq!(&done, &right, "{:?}", kernel);
+            let mut macs = vec![[0; 8]; keyed.len()];
+            kernel.finish_each(&keyed, &blocks, &mut macs);
+            prop_assert_eq!(&macs, &right, "{:?}", kernel);
+            let mut done = keyed.clone();
+            kernel.finish_key_each(&mut done, &blocks);
+            prop_assert_eq!(&done, &keys, "{:?}", kernel);
         }
     }
 
     #[test]
     fn what_has_no_partner_stays(states: Vec<Words>, blocks in prop::collection::vec(block(), 0..40)) {
         let both = states.len().min(blocks.len());
-        let outer = vec![[1; 8]; blocks.len()];
-        let mut key_states = vec![[[5; 8]; 2]; states.len()];
+        let other = vec![[[1; 8]; 2]; blocks.len()];
+        let keyed = vec![[[5; 8]; 2]; states.len()];
         for kernel in Kernel::ALL {
-            let mut done = states.clone();
+            let (mut done, mut keys) = (states.clone(), keyed.clone());
             kernel.compress_each(&mut done, &blocks);
-            kernel.outer_each(&mut done, &outer);
+            kernel.finish_each(&other, &blocks, &mut done);
             prop_assert_eq!(&done[both..], &states[both..]);
-            kernel.key_states_each(&outer, &mut key_states);
-            prop_assert!(key_states[both..].iter().all(|states| *states == [[5; 8]; 2]));
+            kernel.finish_key_each(&mut keys, &blocks);
+            prop_assert_eq!(&keys[both..], &keyed[both..]);
+            kernel.finish_each(&keyed, &blocks[..both], &mut done);
+            kernel.key_states_each(&states[..both], &mut keys);
+            prop_assert_eq!(&keys[both..], &keyed[both..]);
         }
     }
 

@@ -92,12 +92,12 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
                     Start::Service(key) => (key.keyed_state(), Some(&token.key_id)),
                     Start::User(state) => (state.keyed_state(), None),
                 };
-                chains[lanes] = Some(Chain::new(start, user, token));
+                chains[lanes] = Some(Chain { start, user, token });
                 lanes += 1;
                 lanes - 1
             });
         }
-        let tags = tags(&mut chains);
+        let tags = tags(&chains);
         let asked = read.iter().flatten().zip(questions);
         for ((presented, question), lane) in asked.zip(&lane_of) {
             let presented = match presented {
