@@ -24,7 +24,7 @@ pub struct Question<'q> {
 }
 
 /// Fewer are faster one after the other.
-const FEWEST: usize = 6;
+const FEWEST: usize = 4;
 
 impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
     /// Verifies all of them at `now` (Unix seconds): the same answers as [`verify_by`](Self::verify_by) gives for one after the other, in less
