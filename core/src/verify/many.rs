@@ -1,7 +1,7 @@
 //! Several presentations at a time: the hashes of their key chains are done side by side, each of the other steps for one after the other.
 
 use super::code::Code;
-use super::denied::{Denied, Reason};
+use super::denied::{Denied, Part, Reason};
 use super::keys::Keys;
 use super::open::Start;
 use super::presented::{Presentation, Scratch};
@@ -10,6 +10,7 @@ use super::single_use::SingleUse;
 use super::verified::Verified;
 use super::verifier::Verifier;
 use crate::chains::{Chain, LANES, tags};
+use crate::form::FormError;
 use crate::request::{Given, RequestFacts};
 
 /// One of many presentations, and what it is presented for.
@@ -68,7 +69,8 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
         mut answer: impl FnMut(Result<Verified<'_>, Denied<'_>>),
     ) -> usize {
         let mut room = scratch.buffer();
-        let mut read = [const { None }; LANES];
+        let mut read: [Result<Presentation<'_>, (Part, FormError)>; LANES] =
+            [const { Err((Part::Presentation, FormError::TooLong)) }; LANES];
         let mut count = 0;
         for (question, slot) in questions.iter().zip(&mut read) {
             let text = question.presentation;
@@ -77,14 +79,14 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
                 break;
             }
             // Where this fails, there is no room left, and the rest waits for the next call.
-            *slot = Some(Presentation::read(text, &mut room));
+            *slot = Presentation::read(text, &mut room);
             count += 1;
         }
         // The answer of each so far: its lane, or why it is refused.
         let mut lane_of = [const { Err((Code::BadTag, Reason::Tag)) }; LANES];
         let mut chains: [Option<Chain<'_>>; LANES] = [const { None }; LANES];
         let mut lanes = 0;
-        for (presented, lane) in read.iter().flatten().zip(&mut lane_of) {
+        for (presented, lane) in read[..count].iter().zip(&mut lane_of) {
             let Ok(presented) = presented else { continue };
             let token = &presented.token;
             *lane = self.find_key(&token.key_id).map(|start| {
@@ -98,7 +100,7 @@ impl<K: Keys, R: Revocations, S: SingleUse> Verifier<'_, K, R, S> {
             });
         }
         let tags = tags(&chains);
-        let asked = read.iter().flatten().zip(questions);
+        let asked = read[..count].iter().zip(questions);
         for ((presented, question), lane) in asked.zip(&lane_of) {
             let presented = match presented {
                 Ok(presented) => presented,

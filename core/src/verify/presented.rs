@@ -53,7 +53,10 @@ impl<'s> Presentation<'s> {
             return Err(refused(Part::Token, FormError::TooLong));
         }
         let mut presented = match UnverifiedToken::decode(token) {
-            Ok(token) => Self::alone(token),
+            Ok(token) => Self {
+                token,
+                discharges: [&[]; MAX_DISCHARGES],
+            },
             Err(error) => return Err(refused(Part::Token, error)),
         };
         if discharges.len() > MAX_DISCHARGES {
@@ -70,14 +73,6 @@ impl<'s> Presentation<'s> {
         Ok(presented)
     }
 
-    #[inline(always)]
-    fn alone(token: UnverifiedToken<'s>) -> Self {
-        Self {
-            token,
-            discharges: [&[]; MAX_DISCHARGES],
-        }
-    }
-
     /// From a text. `room` becomes what is left of it.
     #[inline(always)]
     pub(super) fn read(text: &str, room: &mut &'s mut [u8]) -> Result<Self, (Part, FormError)> {
@@ -85,11 +80,12 @@ impl<'s> Presentation<'s> {
         let text = parts.next().unwrap_or_default();
         let token = |error| (Part::Token, error);
         let (message, mut rest) = decode(TOKEN, text, std::mem::take(room)).map_err(token)?;
-        let mut presented = match UnverifiedToken::decode(message) {
-            Ok(token) => Self::alone(token),
+        let token = match UnverifiedToken::decode(message) {
+            Ok(token) => token,
             Err(error) => return Err(token(error)),
         };
-        for (index, slot) in (0..).zip(&mut presented.discharges) {
+        let mut discharges: [&[u8]; MAX_DISCHARGES] = [&[]; MAX_DISCHARGES];
+        for (index, slot) in (0..).zip(&mut discharges) {
             let Some(text) = parts.next() else { break };
             let discharge = |error| (Part::Discharge(index), error);
             (*slot, rest) = decode(DISCHARGE, text, rest).map_err(discharge)?;
@@ -99,6 +95,6 @@ impl<'s> Presentation<'s> {
             return Err((Part::Presentation, FormError::TooManyDischarges));
         }
         *room = rest;
-        Ok(presented)
+        Ok(Self { token, discharges })
     }
 }
