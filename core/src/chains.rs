@@ -167,7 +167,7 @@ impl<'t> Rows<'t> {
             *mac = tags[*chain];
         }
         let (macs, keyed) = (&mut macs.0[..self.len], &mut states.0[..self.len]);
-        Many::of(2 * macs.len()).key_states(macs, keyed);
+        Many::of(macs.len()).key_states(macs, keyed);
         self.finish(keyed, macs);
         for (mac, chain) in macs.iter().zip(&self.chains) {
             tags[*chain] = *mac;
