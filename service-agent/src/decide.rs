@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use cattery_core::{Code, Denied, NoSingleUse, Policy, Scratch, Verified, Verifier};
+use cattery_core::{Code, Denied, NoSingleUse, Policy, RequestFacts, Scratch, Verified, Verifier};
 use tracing::{debug, info};
 
 use crate::agent::Agent;
@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 
 thread_local! {
     /// Where presentations are decoded to: one for each thread, so that verifying allocates nothing.
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+    pub(crate) static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
 }
 
 impl Agent {
@@ -76,14 +76,7 @@ impl Agent {
             })?;
         }
         if let Some(principal) = principal {
-            let line = Line {
-                verdict: "ok",
-                principal: Some(&principal),
-                token_id: Some(token_id),
-                presenter,
-                ..Line::default()
-            };
-            self.log_accepted(question, &line);
+            self.log_accepted(question, &principal, token_id, presenter);
         }
         Ok(kept)
     }
@@ -116,25 +109,40 @@ impl Agent {
                     denied.code
                 }
             };
-            let passes = |theirs| {
-                let verifier = Verifier {
-                    service: verifier.service,
-                    keys: keys.at(theirs, self.config.leeway_seconds),
-                    revocations: keys,
-                    single_use: NoSingleUse, // it is not used: only looked at
-                    policy: verifier.policy,
-                };
-                match verifier.verify_by(presenter, presentation, &facts, theirs, scratch) {
-                    Ok(_) => true,
-                    Err(denied) => denied.code == Code::ReplayFull,
-                }
-            };
-            if self.skew().explains(code, now.wall, passes) {
-                self.blame_clocks(code, now);
-            }
+            self.look_at_clocks(keys, code, now, presenter, presentation, &facts, scratch);
             Err(self.refuse(code))
         })?;
         Ok((kept, memory.into_spend()))
+    }
+
+    /// Says so where a token was most likely refused since clocks differ.
+    #[allow(clippy::too_many_arguments)] // all of what was verified
+    pub(crate) fn look_at_clocks(
+        &self,
+        keys: &KeySet,
+        code: Code,
+        now: Moment,
+        presenter: Option<&str>,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let passes = |theirs| {
+            let verifier = Verifier {
+                service: self.service.as_str(),
+                keys: keys.at(theirs, self.config.leeway_seconds),
+                revocations: keys,
+                single_use: NoSingleUse, // it is not used: only looked at
+                policy: self.policy(),
+            };
+            match verifier.verify_by(presenter, presentation, facts, theirs, scratch) {
+                Ok(_) => true,
+                Err(denied) => denied.code == Code::ReplayFull,
+            }
+        };
+        if self.skew().explains(code, now.wall, passes) {
+            self.blame_clocks(code, now);
+        }
     }
 
     fn blame_clocks(&self, code: Code, now: Moment) {
@@ -150,7 +158,8 @@ impl Agent {
         }
     }
 
-    fn refuse(&self, code: Code) -> Verdict {
+    /// What comes of a token that is refused with this code.
+    pub(crate) fn refuse(&self, code: Code) -> Verdict {
         if code == Code::UnknownEpoch {
             self.look.request();
             if self.contact.is_failing() {
@@ -162,7 +171,12 @@ impl Agent {
 }
 
 impl Agent {
-    fn log_denied(&self, question: &Question<'_>, denied: &Denied<'_>, presenter: Option<&str>) {
+    pub(crate) fn log_denied(
+        &self,
+        question: &Question<'_>,
+        denied: &Denied<'_>,
+        presenter: Option<&str>,
+    ) {
         let id = denied.key_id;
         let proved = id.filter(|_| denied.is_authentic());
         let line = Line {

@@ -1,6 +1,7 @@
 //! One decision: what somebody asks at one of the faces, and what comes of it. Every answer of every face is concluded here.
 
 use std::fmt;
+use std::time::Duration;
 
 use cattery_core::{Authorization, Code, ForwardHeader, Verified};
 use cattery_meters::Label as _;
@@ -47,11 +48,23 @@ impl Face {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DecisionId(u64);
 
+impl DecisionId {
+    pub(crate) fn new() -> Self {
+        Self(rand::random())
+    }
+
+    /// As text.
+    pub(crate) fn digits(self) -> [u8; 16] {
+        let mut digits = [b'0'; 16];
+        // There is room for all of them.
+        let _ = hex::encode_to_slice(self.0.to_be_bytes(), &mut digits);
+        digits
+    }
+}
+
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 16];
-        hex::encode_to_slice(self.0.to_be_bytes(), &mut digits).map_err(|_| fmt::Error)?;
-        f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+        f.write_str(str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -76,13 +89,24 @@ impl<'a> Question<'a> {
         request_id: Option<&'a [u8]>,
         trace_parent: Option<&'a [u8]>,
     ) -> Self {
+        Self::asked_at(Moment::now(), face, facts, request_id, trace_parent)
+    }
+
+    /// The same for one that is asked at this moment.
+    pub(crate) fn asked_at(
+        asked_at: Moment,
+        face: Face,
+        facts: Facts<'a>,
+        request_id: Option<&'a [u8]>,
+        trace_parent: Option<&'a [u8]>,
+    ) -> Self {
         Self {
-            id: DecisionId(rand::random()),
+            id: DecisionId::new(),
             face,
             facts,
             request_id: request_id.and_then(cattery_telemetry::request_id),
             parent: trace_parent.and_then(TraceParent::read),
-            asked_at: Moment::now(),
+            asked_at,
         }
     }
 }
@@ -115,11 +139,7 @@ impl Agent {
         if let Err(verdict) = decided
             && !explains(verdict, authorization)
         {
-            let line = Line {
-                verdict: verdict.code(),
-                ..Line::default()
-            };
-            self.log_refused(Some(question), &line);
+            self.log_unexplained(question, verdict);
         }
         let verdict = decided.as_ref().map(|_| ()).map_err(|verdict| *verdict);
         let verdict = Verdicts(verdict);
@@ -134,21 +154,52 @@ impl Agent {
         decided
     }
 
+    /// Logs a refusal whose reason no line has.
+    pub(crate) fn log_unexplained(&self, question: &Question<'_>, verdict: Verdict) {
+        let line = Line {
+            verdict: verdict.code(),
+            ..Line::default()
+        };
+        self.log_refused(Some(question), &line);
+    }
+
     /// What is said of every decision, whatever came of it.
     fn conclude(&self, question: &Question<'_>, verdict: Verdicts) {
         let elapsed = question.asked_at.steady.elapsed();
-        let (id, face) = (question.id, question.face);
-        self.meters.verifications.add((face, verdict));
-        self.meters.verification_duration.observe(face, elapsed);
-        let (verdict, elapsed_us) = (verdict.as_str(), elapsed.as_micros());
-        trace!(decision = %id, face = face.as_str(), verdict, elapsed_us, "decided");
+        self.meters.verifications.add((question.face, verdict));
+        self.meters
+            .verification_duration
+            .observe(question.face, elapsed);
+        question.trace(verdict, elapsed);
+    }
+
+    /// The same of several decisions whose answers leave together: all of them were asked for `now`, at one face.
+    pub(crate) fn conclude_many(
+        &self,
+        now: Moment,
+        face: Face,
+        decided: &[(&Question<'_>, Verdicts)],
+    ) {
+        let elapsed = now.steady.elapsed();
+        for same in decided.chunk_by(|(_, one), (_, other)| one == other) {
+            let Some((_, verdict)) = same.first() else {
+                continue;
+            };
+            let meter = &self.meters.verifications;
+            meter.add_many((face, *verdict), same.len() as u64);
+        }
+        let meter = &self.meters.verification_duration;
+        meter.observe_many(face, elapsed, decided.len() as u64);
+        for (question, verdict) in decided {
+            question.trace(*verdict, elapsed);
+        }
     }
 }
 
 impl Question<'_> {
     /// A span for a collector; none where nobody wants one.
     fn span(&self, agent: &Agent) -> Span {
-        if !cattery_telemetry::is_traced(self.parent.as_ref()) {
+        if !self.is_traced() {
             return Span::none();
         }
         let span = info_span!(
@@ -165,6 +216,17 @@ impl Question<'_> {
             cattery_telemetry::set_parent(&span, parent);
         }
         span
+    }
+
+    /// Whether a collector wants to know.
+    pub(crate) fn is_traced(&self) -> bool {
+        cattery_telemetry::is_traced(self.parent.as_ref())
+    }
+
+    fn trace(&self, verdict: Verdicts, elapsed: Duration) {
+        let (id, face) = (self.id, self.face.as_str());
+        let (verdict, elapsed_us) = (verdict.as_str(), elapsed.as_micros());
+        trace!(decision = %id, face, verdict, elapsed_us, "decided");
     }
 
     /// The id of the trace that it belongs to.

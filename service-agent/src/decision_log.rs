@@ -116,7 +116,20 @@ impl Agent {
     }
 
     /// Logs a token that is accepted; ask [`DecisionLog::has_all`] first.
-    pub(crate) fn log_accepted(&self, question: &Question<'_>, line: &Line<'_>) {
+    pub(crate) fn log_accepted(
+        &self,
+        question: &Question<'_>,
+        principal: &str,
+        token_id: [u8; 16],
+        presenter: Option<&str>,
+    ) {
+        let line = Line {
+            verdict: "ok",
+            principal: Some(principal),
+            token_id: Some(token_id),
+            presenter,
+            ..Line::default()
+        };
         line.write::<true>(Some(question), "accepted");
     }
 }

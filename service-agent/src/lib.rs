@@ -31,6 +31,7 @@ mod cluster;
 mod config;
 mod contact;
 mod decide;
+mod decide_many;
 mod decision;
 mod decision_log;
 mod discharge;

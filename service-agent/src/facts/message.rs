@@ -25,30 +25,57 @@ pub(crate) enum BadFact {
     Presenter,
 }
 
+/// What a caller says of a request, but for the context, as it lies in a message.
+#[derive(Debug, Default)]
+pub(crate) struct Sent<'a> {
+    pub(crate) method: Option<&'a str>,
+    pub(crate) authority: Option<&'a str>,
+    pub(crate) path_and_query: Option<&'a str>,
+    pub(crate) source_addr: Option<&'a str>,
+    pub(crate) client_cert_sha256: Option<&'a [u8]>,
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) body_sha256: Option<&'a [u8]>,
+}
+
+impl<'a> Sent<'a> {
+    /// What it says, where all of that makes sense.
+    pub(crate) fn check(&self) -> Result<Facts<'a>, BadFact> {
+        let source_addr = self.source_addr.map(str::parse).transpose();
+        let client_cert = self.client_cert_sha256.map(<&[u8; 32]>::try_from);
+        let body = self.body_sha256.map(<[u8; 32]>::try_from);
+        Ok(Facts {
+            method: self.method,
+            authority: self.authority,
+            path_and_query: self.path_and_query,
+            source_addr: source_addr.map_err(|_| BadFact::SourceAddr)?,
+            client_cert_sha256: client_cert.transpose().map_err(|_| BadFact::ClientCert)?,
+            scope: self.scope,
+            body_sha256: body.transpose().map_err(|_| BadFact::Body)?,
+            context: Vec::new(),
+        })
+    }
+}
+
 /// Reads the facts of a request message.
 pub(crate) fn from_message(facts: &v1::RequestFacts) -> Result<Facts<'_>, BadFact> {
     if facts.context.contains_key(PRESENTER_KEY) {
         return Err(BadFact::Presenter);
     }
-    let source_addr = facts.source_addr.as_deref().map(str::parse).transpose();
-    let client_cert = facts
-        .client_cert_sha256
-        .as_deref()
-        .map(<&[u8; 32]>::try_from);
-    let body = facts.body_sha256.as_deref().map(<[u8; 32]>::try_from);
-    Ok(Facts {
+    let sent = Sent {
         method: facts.method.as_deref(),
         authority: facts.authority.as_deref(),
         path_and_query: facts.path_and_query.as_deref(),
-        source_addr: source_addr.map_err(|_| BadFact::SourceAddr)?,
-        client_cert_sha256: client_cert.transpose().map_err(|_| BadFact::ClientCert)?,
+        source_addr: facts.source_addr.as_deref(),
+        client_cert_sha256: facts.client_cert_sha256.as_deref(),
         scope: facts.scope.as_deref(),
-        body_sha256: body.transpose().map_err(|_| BadFact::Body)?,
-        context: facts
-            .context
-            .iter()
+        body_sha256: facts.body_sha256.as_deref(),
+    };
+    let context = facts.context.iter();
+    Ok(Facts {
+        context: context
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect(),
+        ..sent.check()?
     })
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 pub(crate) use check::{client_certificate, from_check, header, header_names, http};
 pub(crate) use headers::{REQUEST_HEADERS, from_headers};
-pub(crate) use message::{BadFact, from_message};
+pub(crate) use message::{BadFact, Sent, from_message};
 
 /// What the core will borrow.
 #[derive(Debug, Default, PartialEq, Eq)]

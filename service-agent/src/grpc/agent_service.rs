@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cattery_proto::v1;
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
+use tokio_stream::Empty;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Result, Status, Streaming};
 
@@ -12,20 +12,17 @@ use crate::agent::Agent;
 use crate::clock::Moment;
 use crate::config::Peers;
 use crate::grpc::verify;
-use crate::grpc::verify_stream::{self, AnswerStream};
 use crate::meters::{Signed, Signing};
 use crate::mint::MintRefused;
 
-/// The service.
+/// The service, but for `VerifyStream`.
 pub(super) struct AgentService {
     agent: Arc<Agent>,
-    /// Ends streams.
-    stop: CancellationToken,
 }
 
 impl AgentService {
-    pub(super) fn new(agent: Arc<Agent>, stop: CancellationToken) -> Self {
-        Self { agent, stop }
+    pub(super) fn new(agent: Arc<Agent>) -> Self {
+        Self { agent }
     }
 
     fn admit_to_sign<T>(&self, request: &Request<T>, what: Signing) -> Result<()> {
@@ -57,16 +54,13 @@ impl v1::agent_server::Agent for AgentService {
             .map_err(|bad| Status::invalid_argument(bad.to_string()))
     }
 
-    type VerifyStreamStream = AnswerStream;
+    type VerifyStreamStream = Empty<Result<v1::VerifyResponse>>;
 
     async fn verify_stream(
         &self,
-        request: Request<Streaming<v1::VerifyRequest>>,
-    ) -> Result<Response<AnswerStream>> {
-        let (metadata, _, questions) = request.into_parts();
-        let agent = Arc::clone(&self.agent);
-        let answers = verify_stream::answers(agent, metadata, questions, self.stop.clone());
-        Ok(Response::new(answers))
+        _: Request<Streaming<v1::VerifyRequest>>,
+    ) -> Result<Response<Self::VerifyStreamStream>> {
+        Err(Status::unimplemented("it has a route of its own"))
     }
 
     async fn mint(&self, request: Request<v1::MintRequest>) -> Result<Response<v1::MintResponse>> {

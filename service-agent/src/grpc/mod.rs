@@ -56,9 +56,10 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let service = AgentService::new(Arc::clone(&agent), stop.clone());
-    let mut routes = Routes::default();
-    routes = routes
+    let service = AgentService::new(Arc::clone(&agent));
+    let router = Routes::default().into_axum_router();
+    let router = verify_stream::add(router, Arc::clone(&agent), stop.clone());
+    let routes = Routes::from(router)
         .add_service(AgentServer::new(service).max_decoding_message_size(MAX_REQUEST))
         .add_service(reflection);
     let incoming = paused(UnixListenerStream::new(listener));

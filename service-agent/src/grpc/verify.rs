@@ -59,7 +59,8 @@ fn told<'a>(own: &'a str, metadata: &'a MetadataMap, name: &str) -> Option<&'a [
     }
 }
 
-fn caller(token: &Verified<'_>) -> v1::VerifiedCaller {
+/// Who a good token speaks for.
+pub(super) fn caller(token: &Verified<'_>) -> v1::VerifiedCaller {
     let scopes = token.scopes();
     v1::VerifiedCaller {
         principal: token.principal().to_owned(),

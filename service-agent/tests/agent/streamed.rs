@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use cattery_core::RevocableId;
 use cattery_proto::v1;
+use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Streaming};
+use tonic::client::Grpc;
+use tonic::{Code, Request, Streaming};
+use tonic_prost::ProstCodec;
 use v1::EpochState::{Active, Draining};
 use v1::verify_response::Result as Outcome;
 
@@ -116,6 +119,52 @@ async fn each_question_has_its_answer_in_its_place() {
     }
 }
 
+/// Some are answered together, and some alone.
+#[tokio::test]
+async fn what_few_questions_say_is_heard_in_its_place() {
+    for is_shared in [false, true] {
+        let town = Town::new(|config, _| config.single_use_shared = is_shared).await;
+        let stream = Stream::open(&town).await;
+        let (questions, mut answers) = (stream.questions, stream.answers);
+        let narrowed = mint_as("user/alice", 1, &["context:tenant=blue"]);
+        let in_tenant = |tenant: &str| v1::VerifyRequest {
+            facts: Some(v1::RequestFacts {
+                context: [("tenant".to_owned(), tenant.to_owned())].into(),
+                ..Default::default()
+            }),
+            ..question(&narrowed)
+        };
+        let forwards = v1::VerifyRequest {
+            forwarded: vec!["cat1_broken".to_owned()],
+            ..question(&mint(1))
+        };
+        let kinds = [
+            question(&mint(1)),
+            in_tenant("blue"),
+            question(&narrowed),
+            in_tenant("red"),
+            forwards,
+        ];
+        for number in 0..100 {
+            let kind = number * number % 7 % kinds.len();
+            questions.send(kinds[kind].clone()).await.unwrap();
+        }
+        drop(questions);
+        for number in 0..100 {
+            let kind = number * number % 7 % kinds.len();
+            let answer = answers.message().await.unwrap().unwrap();
+            assert_eq!(answer.forwarded.len(), usize::from(kind == 4));
+            let expected = if [2, 3].contains(&kind) {
+                "caveat_failed"
+            } else {
+                "user/alice"
+            };
+            assert_eq!(said(answer), expected, "{number}");
+        }
+        assert!(answers.message().await.unwrap().is_none());
+    }
+}
+
 #[tokio::test]
 async fn what_changes_shows_on_a_stream_that_is_open() {
     let town = Town::new(|_, _| {}).await;
@@ -160,6 +209,32 @@ async fn a_question_that_is_too_large_ends_its_own_stream() {
     assert_eq!(ended.code(), alone.unwrap_err().code());
     assert_eq!(ended.code(), Code::OutOfRange);
     assert_eq!(other.ask(&mint(1)).await, "user/alice");
+}
+
+#[tokio::test]
+async fn what_is_no_question_ends_its_stream_as_it_ends_a_call() {
+    let town = Town::new(|_, _| {}).await;
+    // Its second field is a number, where a question has a message.
+    let no_question = || v1::Denial {
+        code: String::new(),
+        http_status: 401,
+    };
+    let codec = ProstCodec::<v1::Denial, v1::VerifyResponse>::default;
+    let mut client = Grpc::new(town.channel());
+    client.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/cattery.v1.Agent/Verify");
+    let alone = Request::new(no_question());
+    let alone = client.unary(alone, path, codec()).await.unwrap_err();
+    client.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/cattery.v1.Agent/VerifyStream");
+    let asked = Request::new(tokio_stream::once(no_question()));
+    let answers = client.streaming(asked, path, codec()).await.unwrap();
+    let ended = answers.into_inner().message().await.unwrap_err();
+    assert_eq!(ended.code(), Code::Internal);
+    assert_eq!(
+        (ended.code(), ended.message()),
+        (alone.code(), alone.message())
+    );
 }
 
 #[tokio::test]
