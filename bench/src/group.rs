@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    agent, authority, cache, constant_time, core, envoy, in_process, peers, program, scale,
+    agent, authority, cache, constant_time, core, envoy, in_process, once, peers, program, scale,
 };
 
 /// What is measured together.
@@ -63,16 +63,9 @@ impl Group {
                 } else {
                     &[]
                 };
-                program::measure("revoked", "Ten million revoked ids", few)
+                return program::write("revoked", few, out);
             }
-            Self::Once => {
-                let few: &[&str] = if smoke {
-                    &["--tokens", "20", "--rounds", "1"]
-                } else {
-                    &[]
-                };
-                program::measure("once", "Binding and single use", few)
-            }
+            Self::Once => once::measure(smoke),
             Self::Scale => scale::measure(out),
         }?;
         let name = self.name();

@@ -8,6 +8,7 @@ use serde_json::Value;
 fn twenty_agents_are_measured_and_none_is_refused_for_good() {
     let output = Command::new(env!("CARGO_BIN_EXE_agents"))
         .args(["--agents", "20", "--services", "3", "--idle", "1"])
+        .args(["--revocations", "2"])
         .args(["--output", "json"])
         .stderr(Stdio::inherit())
         .output()
@@ -21,6 +22,7 @@ fn twenty_agents_are_measured_and_none_is_refused_for_good() {
         let of = |path: &str| stage.pointer(path).and_then(Value::as_u64).unwrap();
         assert!(of("/fresh/resident_kib") <= of("/idle/memory/greatest_kib"));
         assert!(of("/storm/attempts/begun") >= of("/agents"));
+        assert_eq!(of("/revocations/ids"), 2);
         assert!(of("/rotation/news/p50_ms") <= of("/rotation/acknowledged_ms"));
     }
 }

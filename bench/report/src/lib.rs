@@ -3,7 +3,7 @@
 
 pub mod figures;
 mod machine;
-pub mod out;
+mod out;
 mod page;
 mod plot;
 pub mod process;

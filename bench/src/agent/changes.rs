@@ -87,7 +87,7 @@ pub(crate) async fn measure(page: &mut Page, place: &mut Place, extent: Extent) 
 
 /// What calls took, and how many ids a second were revoked meanwhile.
 async fn one(place: &mut Place, change: Change, lasting: Duration) -> Result<(Took, f64)> {
-    let mut operator = place.operator.clone();
+    let mut operator = place.cluster.operator.clone();
     if change == Change::Rotation {
         settled(&mut operator).await?;
     }
@@ -110,7 +110,7 @@ async fn one(place: &mut Place, change: Change, lasting: Duration) -> Result<(To
     let (took, ids) = tokio::join!(load.run(lasting), changing);
     if change == Change::Rotation {
         place.renew().await?;
-        step(&mut place.operator, KeyCommand::Retire).await?;
+        step(&mut place.cluster.operator, KeyCommand::Retire).await?;
     }
     Ok((took?, ids?))
 }

@@ -65,7 +65,7 @@ async fn all(extent: Extent) -> Result<Page> {
         "The agent",
         &format!(
             "What asking the agent costs, beside a bare server: the same stack (tonic and axum on a multi-threaded tokio runtime, over Unix sockets), the same profile, \
-             the same limits, the same routes. It answers each question with what the agent answered once, byte for byte as long, and looks at nothing.\n\n\
+             the same limits, and the same routes but for gRPC's reflection, which nobody asks. It answers each question with what the agent answered once, byte for byte as long, and looks at nothing.\n\n\
              Three processes have to do with it: the agent as it is shipped, with its default settings; the bare server; and the client. An authority runs beside them and does nothing. \
              All share the machine, so that a server and the client compete for its cores. In each of {} rounds the agent and the bare server take turns, {} ms each; who begins changes \
              from round to round. Figures are medians over the rounds, with quartiles; a ratio is that of the two in the same round.\n\n\

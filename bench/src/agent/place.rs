@@ -8,18 +8,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use cattery_bench::{Cluster, Store};
 use cattery_proto::{
     envoy::service::auth::v3::authorization_client::AuthorizationClient,
     v1::agent_client::AgentClient,
 };
 use cattery_tests::{
     agent::Agent,
-    api::{Operator, User},
-    authority::Authority,
+    api::User,
     cli::Cli,
-    ports,
     process::Process,
-    town::{Folder, admit, welcome},
+    town::{admit, welcome},
     wait,
 };
 use prost::Message as _;
@@ -33,12 +32,10 @@ pub(crate) struct Place {
     sides: [Side; 2],
     by_core: Side,
     sizes: Sizes,
-    pub(crate) operator: Operator,
     user: User,
     agent: Agent,
     _bare: Process,
-    _authority: Authority,
-    _folder: Folder,
+    pub(crate) cluster: Cluster,
 }
 
 /// One of the two servers, and connections to it.
@@ -63,36 +60,28 @@ impl Place {
     /// # Errors
     /// Where a step fails.
     pub(crate) async fn start() -> Result<Self> {
-        let folder = Folder::new()?;
-        let admin = Cli::new(folder.path(), "admin");
-        let mut authority = Authority::init_at(folder.path(), &admin, ports::free()?, &[], "")?;
-        authority.edit(|text| {
-            text.replace("filter = \"trace\"", "filter = \"info\"")
-                .replace("rotation_period = \"30d\"", "rotation_period = \"off\"")
-        })?;
-        authority.start()?;
-        let http = folder.path().join("agent-http.sock");
+        let cluster = Cluster::start(Store::Embedded).await?;
+        let (folder, admin) = (cluster.folder(), &cluster.admin);
+        let http = folder.join("agent-http.sock");
         let config = format!("http = \"127.0.0.1:0\"\nhttp_socket = {http:?}\n");
-        let mut agent = Agent::new(folder.path(), "agent", &config)?;
-        agent.start(Some(&admit(&admin, "photos")?))?;
-        let alice = Cli::new(folder.path(), "alice");
-        let mut user = User::new(&welcome(&admin, &alice, "alice", "photos")?)?;
+        let mut agent = Agent::new(folder, "agent", &config)?;
+        agent.start(Some(&admit(admin, "photos")?))?;
+        let alice = Cli::new(folder, "alice");
+        let mut user = User::new(&welcome(admin, &alice, "alice", "photos")?)?;
         let questions = ask_for(&mut user).await?;
         let agents = Side::new(&agent.socket, &http)?;
         let answers = agents.answers(&questions).await?;
-        answers.write(folder.path())?;
-        let (bare, [bares, by_core]) = start_bare(&folder)?;
+        answers.write(folder)?;
+        let (bare, [bares, by_core]) = start_bare(folder)?;
         Ok(Self {
             sizes: Sizes::of(&questions, &answers),
             questions,
             sides: [agents, bares],
             by_core,
-            operator: Operator::of_home(&admin.home)?,
             user,
             agent,
             _bare: bare,
-            _authority: authority,
-            _folder: folder,
+            cluster,
         })
     }
 
@@ -134,12 +123,12 @@ async fn ask_for(user: &mut User) -> Result<Questions> {
     Questions::new(&key)
 }
 
-fn start_bare(folder: &Folder) -> Result<(Process, [Side; 2])> {
+fn start_bare(folder: &Path) -> Result<(Process, [Side; 2])> {
     let mut command = Command::new(env::current_exe()?);
-    command.arg("bare").arg(folder.path());
-    let logs = folder.path().join("logs");
+    command.arg("bare").arg(folder);
+    let logs = folder.join("logs");
     let mut process = Process::start("bare", command, &logs, None)?;
-    let sockets = [bare::GRPC, bare::HTTP, bare::BY_CORE].map(|name| folder.path().join(name));
+    let sockets = [bare::GRPC, bare::HTTP, bare::BY_CORE].map(|name| folder.join(name));
     wait::until("the bare server listens", || {
         process.expect_running()?;
         let listens = sockets

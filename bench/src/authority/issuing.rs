@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use cattery_bench::Store;
 use cattery_report::{Bar, Bars, Measured, Page};
 
 use super::{
     Scale,
     kerberos::{self, Exchange, Kerberos, Notes},
     leases::{Callers, Way},
-    place::{Place, Store},
+    place,
     slice::{Slice, Summary},
 };
 
@@ -49,20 +50,20 @@ struct Row {
 }
 
 pub(super) async fn measure(page: &mut Page, scale: &Scale) -> Result<()> {
-    let mut places = Vec::new();
+    let mut clusters = Vec::new();
     for store in Store::BOTH {
-        let place = Place::start(store).await?;
-        let api_keys = place.welcome(scale.callers).await?;
-        places.push((store, place, api_keys.into()));
+        let cluster = place::start(store).await?;
+        let api_keys = place::welcome(&cluster, scale.callers).await?;
+        clusters.push((store, cluster, api_keys.into()));
     }
     let mut peers = [Notes::Logins, Notes::Nothing]
         .into_iter()
         .map(|notes| Ok((notes, Kerberos::start(notes, scale.callers)?)))
         .collect::<Result<Vec<_>>>()?;
     let mut works = Vec::new();
-    for (store, place, api_keys) in &places {
+    for (store, cluster, api_keys) in &clusters {
         for way in Way::ALL {
-            let callers = Callers::new(place, Arc::clone(api_keys), way)?;
+            let callers = Callers::new(cluster, Arc::clone(api_keys), way)?;
             works.push(Work::new(
                 &format!("{}, {}", store.name(), way.name),
                 &format!("{}: {}", store.key(), way.short),

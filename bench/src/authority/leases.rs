@@ -9,11 +9,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use cattery_bench::Cluster;
 use cattery_tests::api::User;
 use tokio::task::JoinSet;
 
 use super::{
-    place::{Place, SERVICE},
+    place::{SERVICE, programs},
     slice::Slice,
 };
 
@@ -73,7 +74,7 @@ impl Way {
 
 /// Users who come in one way.
 pub(super) struct Callers<'a> {
-    place: &'a Place,
+    cluster: &'a Cluster,
     api_keys: Arc<[String]>,
     way: Way,
     kept: Vec<User>,
@@ -82,11 +83,11 @@ pub(super) struct Callers<'a> {
 impl<'a> Callers<'a> {
     /// # Errors
     /// Where an API key is none.
-    pub(super) fn new(place: &'a Place, api_keys: Arc<[String]>, way: Way) -> Result<Self> {
+    pub(super) fn new(cluster: &'a Cluster, api_keys: Arc<[String]>, way: Way) -> Result<Self> {
         let first = api_keys.first().context("an API key")?;
         let kept = (0..way.kept.unwrap_or_default()).map(|_| User::new(first));
         Ok(Self {
-            place,
+            cluster,
             way,
             kept: kept.collect::<Result<_>>()?,
             api_keys,
@@ -98,7 +99,7 @@ impl<'a> Callers<'a> {
     /// # Errors
     /// One lease fails.
     pub(super) async fn run(&self, length: Duration) -> Result<Slice> {
-        let programs = self.place.programs()?;
+        let programs = programs(self.cluster)?;
         let turn = Arc::new(AtomicUsize::new(0));
         let (before, began) = (programs.spent()?, Instant::now());
         let mut callers = JoinSet::new();

@@ -8,14 +8,15 @@ mod place;
 mod population;
 mod slice;
 mod users;
+mod writes;
 
 use std::time::Duration;
 
 use anyhow::Result;
+use cattery_bench::Store;
 use cattery_report::Page;
 use tokio::runtime::Builder;
 
-use place::Store;
 use population::Population;
 
 /// How much is measured.
@@ -30,8 +31,10 @@ struct Scale {
     /// Agents come to these stores. On etcd it takes a minute to see one authority after the other die.
     fleets: &'static [Store],
     agents: u32,
-    /// Seconds that agents are idle.
+    /// Seconds that agents are idle: two beats of each.
     idle: u32,
+    /// Ids that agents are told of.
+    revocations: u32,
 }
 
 impl Scale {
@@ -46,7 +49,8 @@ impl Scale {
         starts: 3,
         fleets: &Store::BOTH,
         agents: 10_000,
-        idle: 15,
+        idle: 60,
+        revocations: 20,
     };
     const SMOKE: Self = Self {
         callers: 16,
@@ -60,6 +64,7 @@ impl Scale {
         fleets: &[Store::Embedded],
         agents: 10,
         idle: 1,
+        revocations: 2,
     };
 }
 

@@ -11,15 +11,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use cattery_authority::{
-    init::STORE_FILE,
     records::{GrantRecord, NameState, Record as _, UserRecord, key},
-    store::{self, Embedded, Etcd, Transaction},
+    store::Transaction,
 };
+use cattery_bench::Cluster;
 use cattery_report::process::{Memory, memory};
 use cattery_tests::{http, town};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::place::{PREFIX, Place, SERVICE};
+use super::place::SERVICE;
 
 /// Transactions that are under way at the same time.
 const AT_ONCE: usize = 64;
@@ -49,11 +49,8 @@ impl Population {
     ///
     /// # Errors
     /// The store refuses.
-    pub(super) async fn fill(self, place: &Place) -> Result<()> {
-        let store: Arc<dyn store::Store> = match &place.etcd {
-            None => Arc::new(Embedded::open(place.authority.dir.join(STORE_FILE))?),
-            Some(etcd) => Arc::new(Etcd::connect(etcd.options(PREFIX)?).await?),
-        };
+    pub(super) async fn fill(self, cluster: &Cluster) -> Result<()> {
+        let store = cluster.open_store().await?;
         let now = town::now()?;
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut filling = JoinSet::new();
@@ -87,10 +84,10 @@ impl Population {
     ///
     /// # Errors
     /// The authority refuses.
-    pub(super) async fn api_keys(self, place: &Place, count: u32) -> Result<Vec<String>> {
+    pub(super) async fn api_keys(self, cluster: &Cluster, count: u32) -> Result<Vec<String>> {
         let step = (self.grants / count).max(1);
         let mut keys = Vec::new();
-        let mut operator = place.operator.clone();
+        let mut operator = cluster.operator.clone();
         for number in (0..self.grants).step_by(usize::try_from(step)?) {
             let name = format!("user-{number:07}");
             keys.push(operator.api_key(&name).await?.1);
@@ -103,12 +100,12 @@ impl Population {
 ///
 /// # Errors
 /// It ends, or is not ready in time.
-pub(super) fn start(place: &mut Place) -> Result<Start> {
+pub(super) fn start(cluster: &mut Cluster) -> Result<Start> {
     let began = Instant::now();
-    place.authority.spawn()?;
-    let process = place.authority.process.as_mut().context("just started")?;
+    cluster.authority.spawn()?;
+    let process = cluster.authority.process.as_mut().context("just started")?;
     loop {
-        let answer = http::get(place.metrics, "/readyz", &[]);
+        let answer = http::get(cluster.metrics, "/readyz", &[]);
         if answer.is_ok_and(|answer| answer.status == 200) {
             let took = began.elapsed();
             let memory = memory(process.id())?;

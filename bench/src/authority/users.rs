@@ -3,15 +3,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use cattery_bench::{Cluster, Store};
 use cattery_report::{Measured, Page};
 
 use super::{
     Scale,
     leases::{Callers, Way},
-    place::{Place, Store},
+    place,
     population::{Start, start},
     slice::Summary,
+    writes,
 };
+use crate::records::USED_SERVICES;
 
 /// What one store came to.
 struct Column {
@@ -21,6 +24,7 @@ struct Column {
     /// With hardly anybody, and with all.
     starts: [Starts; 2],
     leases: Summary,
+    writes: Summary,
     etcd_mib: Option<f64>,
 }
 
@@ -33,7 +37,7 @@ struct Starts {
 /// What a row shows of each column.
 type Row = (&'static str, fn(&Column) -> String);
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 12] = [
     ("filling the store, s", |c| {
         format!("{:.1}", c.filled.as_secs_f64())
     }),
@@ -65,6 +69,13 @@ const ROWS: [Row; 10] = [
     ("leases: authority's processors, ms each", |c| {
         format!("{:.2}", c.leases.server_ms)
     }),
+    ("writes of a lease alone, per second", |c| {
+        format!("{:.0}", c.writes.per_second)
+    }),
+    ("writes: etcd's processors, ms each", |c| match c.store {
+        Store::Embedded => String::new(),
+        Store::Etcd => format!("{:.2}", c.writes.store_ms),
+    }),
 ];
 
 pub(super) async fn measure(page: &mut Page, scale: &Scale) -> Result<()> {
@@ -75,12 +86,15 @@ pub(super) async fn measure(page: &mut Page, scale: &Scale) -> Result<()> {
              calls would take longer than all the rest). A start is from exec until `/readyz` says 200; the authority was stopped with \
              SIGTERM before. Medians and quartiles of {starts} starts, and of {rounds} rounds of leases: {way}, by users from all over those who have a grant. An \
              authority keeps no user in memory: where it grows with the embedded store, that is the cache of the store's file, all of which is read and \
-             checked at a start.",
+             checked at a start. Writes of a lease alone are what an authority has stored for a call that issues keys for {services} services, by the store's own code and \
+             without an authority: one transaction each, {at_once} at once.",
             users = scale.population.users,
             grants = scale.population.grants,
             starts = scale.starts,
             rounds = scale.rounds,
             way = Way::MANY.name,
+            services = USED_SERVICES,
+            at_once = writes::AT_ONCE,
         ),
     );
     let mut columns = Vec::new();
@@ -110,21 +124,26 @@ pub(super) async fn measure(page: &mut Page, scale: &Scale) -> Result<()> {
             column.leases.per_second.median,
             "1/s",
         );
+        figure(
+            "lease_write_per_second",
+            column.writes.per_second.median,
+            "1/s",
+        );
     }
     Ok(())
 }
 
 async fn column(store: Store, scale: &Scale) -> Result<Column> {
-    let mut place = Place::start(store).await?;
-    place.authority.stop()?;
-    let empty = Starts::measure(&mut place, scale)?;
+    let mut cluster = place::start(store).await?;
+    cluster.authority.stop()?;
+    let empty = Starts::measure(&mut cluster, scale)?;
     let began = Instant::now();
-    scale.population.fill(&place).await?;
+    scale.population.fill(&cluster).await?;
     let filled = began.elapsed();
-    let full = Starts::measure(&mut place, scale)?;
-    start(&mut place)?;
-    let api_keys = scale.population.api_keys(&place, scale.callers).await?;
-    let callers = Callers::new(&place, api_keys.into(), Way::MANY)?;
+    let full = Starts::measure(&mut cluster, scale)?;
+    start(&mut cluster)?;
+    let api_keys = scale.population.api_keys(&cluster, scale.callers).await?;
+    let callers = Callers::new(&cluster, api_keys.into(), Way::MANY)?;
     let mut slices = Vec::new();
     for round in 0..=scale.rounds {
         let slice = callers.run(scale.slice).await?;
@@ -132,17 +151,20 @@ async fn column(store: Store, scale: &Scale) -> Result<Column> {
             slices.push(slice);
         }
     }
-    let etcd = place.etcd.as_ref().map(|etcd| etcd.ids());
+    let etcd = cluster.etcd.as_ref().map(|etcd| etcd.ids());
     let mut etcd_mib = None;
     for id in etcd.unwrap_or_default() {
         etcd_mib = Some(mib(cattery_report::process::memory(id)?.resident_kib));
     }
+    cluster.authority.stop()?;
+    let writes = writes::measure(&cluster, scale).await?;
     Ok(Column {
         store,
         users: scale.population.users,
         filled,
         starts: [empty, full],
         leases: Summary::of(&mut slices),
+        writes,
         etcd_mib,
     })
 }
@@ -157,11 +179,11 @@ impl Column {
 
 impl Starts {
     /// Starts and stops it again and again.
-    fn measure(place: &mut Place, scale: &Scale) -> Result<Self> {
+    fn measure(cluster: &mut Cluster, scale: &Scale) -> Result<Self> {
         let mut starts = Vec::new();
         for _ in 0..scale.starts {
-            starts.push(start(place)?);
-            place.authority.stop()?;
+            starts.push(start(cluster)?);
+            cluster.authority.stop()?;
         }
         let all =
             |of: &dyn Fn(&Start) -> f64| Measured::of(&starts.iter().map(of).collect::<Vec<_>>());

@@ -1,9 +1,7 @@
 //! The fleet that is computed for, and what it is assumed to do.
 
 use super::quantity::Quantity;
-
-/// For how many services one fetch is.
-pub(super) const USED_SERVICES: usize = 5;
+use crate::records::USED_SERVICES;
 
 /// Its size, and assumptions, none of which is measured.
 pub(super) struct Fleet {
@@ -29,8 +27,6 @@ pub(super) struct Fleet {
     pub(super) told: Quantity,
     /// How old the time of an agent's last contact in the store gets.
     pub(super) contact: Quantity,
-    /// How often an idle agent shows that it is there, as the setting is unless changed; and as it was when this was measured.
-    pub(super) beat: Quantity,
     pub(super) cores: Quantity,
     pub(super) memory: Quantity,
     /// What part of an authority's machine is used: the rest is for a storm.
@@ -57,7 +53,6 @@ impl Fleet {
             kept: Quantity::new(2.0, "days that a fetch is kept"),
             told: Quantity::new(1.0, "days that a revoked id is told"),
             contact: Quantity::new(600.0, "s between contacts that are stored"),
-            beat: Quantity::new(30.0, "s between beats"),
             cores: Quantity::new(8.0, "cores of an authority"),
             memory: Quantity::new(16.0, "GiB of an authority"),
             used: Quantity::new(0.5, "of a machine in use"),
@@ -66,7 +61,7 @@ impl Fleet {
     }
 
     /// What is not measured.
-    pub(super) fn all(&self) -> [&Quantity; 19] {
+    pub(super) fn all(&self) -> [&Quantity; 18] {
         [
             &self.agents,
             &self.services,
@@ -82,7 +77,6 @@ impl Fleet {
             &self.kept,
             &self.told,
             &self.contact,
-            &self.beat,
             &self.cores,
             &self.memory,
             &self.used,

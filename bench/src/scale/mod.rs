@@ -4,7 +4,6 @@ mod fleet;
 mod measured;
 mod model;
 mod quantity;
-mod records;
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use anyhow::{Context as _, Result};
 use cattery_report::Page;
 
 use self::{
-    fleet::{Fleet, USED_SERVICES},
+    fleet::Fleet,
     measured::Measured,
     model::{Limit, Model},
     quantity::number,
@@ -23,10 +22,10 @@ const ABOUT: &str = "Nothing of this was run. It is arithmetic, from what one of
     the number of agents and users, as they do from a thousand agents to ten thousand. \
     What etcd does is that of one member that shares two cores with everything else, and it is held to have no more room and to be no faster with three.";
 
-/// `folder` is where other groups' figures are.
+/// `folder` is where other groups have left their figures.
 pub(crate) fn measure(folder: &Path) -> Result<Page> {
     let fleet = Fleet::new();
-    let measured = Measured::read(folder, USED_SERVICES)?;
+    let measured = Measured::read(folder)?;
     let model = Model::new(&fleet, &measured);
     let mut page = Page::new("Scale on paper", ABOUT);
     summary(&mut page, &model.limits)?;
@@ -105,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_breaks_first_comes_first_and_every_line_shows_its_inputs() {
-        let measured = Measured::read(Path::new("/nonexistent"), USED_SERVICES).unwrap();
+        let measured = Measured::read(Path::new(measured::REPORT)).unwrap();
         let model = Model::new(&Fleet::new(), &measured);
         assert!(
             model

@@ -60,8 +60,14 @@ impl Model {
     #[allow(clippy::too_many_lines)] // one line of arithmetic behind the other
     pub(super) fn new(fleet: &Fleet, measured: &Measured) -> Self {
         let cost = measured;
-        let [idle, memory, connect, key] =
-            [&cost.idle, &cost.memory, &cost.connect, &cost.key].map(|cost| &cost.quantity);
+        let [idle, memory, connect, key, tell] = [
+            &cost.idle,
+            &cost.memory,
+            &cost.connect,
+            &cost.key,
+            &cost.tell,
+        ]
+        .map(|cost| &cost.quantity);
 
         let mut agents = Section(Vec::new());
         let idle = agents.line("idle agents", &(&fleet.agents * idle), "cores for agents");
@@ -131,16 +137,9 @@ impl Model {
         rotation.line("with all of them", &(&work / &all_cores), "s");
 
         let mut revocation = Section(Vec::new());
-        revocation.line(
-            "messages for one id",
-            &(&fleet.agents * &one("message each")),
-            "messages",
-        );
-        // A message and its acknowledgement, which is not stored, against a beat and its answer.
-        let message = &(&fleet.agents * &fleet.beat) * &cost.idle.quantity;
         let work = revocation.line(
-            "one, if a message is as dear as a beat",
-            &message,
+            "one, told to all agents",
+            &(&fleet.agents * tell),
             "s of cores per revocation",
         );
         let ids = revocation.line("on a day", &(&active * &fleet.revoked), "ids a day");
@@ -157,7 +156,7 @@ impl Model {
             &(&fleet.agents / &fleet.services),
             "agents of a service",
         );
-        let narrow = &(&(&rate * &per_service) * &fleet.beat) * &cost.idle.quantity;
+        let narrow = &(&rate * &per_service) * tell;
         revocation.line("all, to one service's agents alone", &narrow, "cores");
 
         let mut loss = Section(Vec::new());
@@ -272,8 +271,4 @@ impl Model {
             limits,
         }
     }
-}
-
-fn one(name: &str) -> Quantity {
-    Quantity::new(1.0, name)
 }

@@ -10,6 +10,7 @@ fn leases_are_measured_on_both_stores_and_beside_kerberos() {
     assert_eq!(rows("| AS, "), 2, "{}", page.text);
     assert_eq!(rows("| TGS "), 1, "{}", page.text);
     assert_eq!(rows("| prepare: last acknowledgement"), 1, "{}", page.text);
+    assert_eq!(rows("| a revoked id: "), 2, "{}", page.text);
     assert_eq!(rows("| start with all"), 1, "{}", page.text);
     for name in [
         "lease_embedded_kept_4_at_once_128_per_second",
@@ -17,6 +18,7 @@ fn leases_are_measured_on_both_stores_and_beside_kerberos() {
         "kerberos_tgs_per_second",
         "enrolments_per_second_embedded",
         "fan_out_s_embedded",
+        "lease_write_per_second_etcd",
         "start_all_users_s_etcd",
     ] {
         let value = page.figures[name]["value"].as_f64();

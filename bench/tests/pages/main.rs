@@ -7,6 +7,7 @@ mod cache;
 mod core;
 mod envoy;
 mod in_process;
+mod once;
 mod programs;
 mod scale;
 
@@ -16,6 +17,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// What a group wrote when it was tried out.
 struct Page {
@@ -27,7 +29,11 @@ struct Page {
 impl Page {
     /// Measures the group, and looks whether each plot that the page shows is there.
     fn of(group: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(group, &tempfile::tempdir().unwrap())
+    }
+
+    /// The same in a folder that has figures of other groups.
+    fn in_folder(group: &str, folder: &TempDir) -> Self {
         let status = Command::new(env!("CARGO_BIN_EXE_cattery-bench"))
             .args(["--smoke", group, "--out"])
             .arg(folder.path())

@@ -1,4 +1,4 @@
-//! Ten thousand agents at one authority: how long their keys take, and what they cost. `bench/README.md` has the figures.
+//! Ten thousand agents at one authority: how long their keys take, and what they cost.
 //!
 //! Three kinds of processes, so that each one's memory and open files are its own: this one, which measures; an authority; and
 //! this program once more (`--crowd`), which is all of the agents.

@@ -18,6 +18,8 @@ pub(crate) enum Order {
     AwaitContact(Moment),
     /// Wait until each agent holds a key of this epoch; count from this moment.
     AwaitEpoch(u32, Moment),
+    /// Wait until the authority has answered each agent's acknowledgement of this place, by incarnation and sequence; count from this moment.
+    AwaitPosition(u64, u64, Moment),
     /// All agents go.
     Disconnect,
 }
@@ -60,6 +62,17 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// Counts others, too.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.begun += others.begun;
+        for (how, count) in others.retried {
+            *self.retried.entry(how).or_default() += count;
+        }
+        for (how, count) in others.for_good {
+            *self.for_good.entry(how).or_default() += count;
+        }
+    }
+
     /// How many were refused and tried again.
     pub(crate) fn retries(&self) -> u64 {
         self.retried.values().sum()

@@ -122,7 +122,12 @@ impl Agent {
         }
         let newest = held.newest();
         let newest = newest.ok_or_else(|| Refused::ForGood("it sent no keys".to_owned()))?;
-        self.seen().answered(newest, moment::now());
+        let now = moment::now();
+        let mut seen = self.seen();
+        seen.answered(newest, now);
+        if let Some(position) = held.position.filter(|_| stream.open.is_empty()) {
+            seen.acknowledged((position.incarnation, position.sequence), now);
+        }
         Ok(answer.beat_after_seconds)
     }
 }

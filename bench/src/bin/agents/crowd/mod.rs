@@ -97,6 +97,13 @@ impl Crowd {
                 })
                 .await?
             }
+            Order::AwaitPosition(incarnation, sequence, since) => {
+                self.each(since, |seen| match seen.acknowledged {
+                    Some((place, at)) if place >= (incarnation, sequence) => Some(at),
+                    _ => None,
+                })
+                .await?
+            }
             Order::Disconnect => {
                 self.connected.shutdown().await;
                 Spread::since(start, Vec::new())

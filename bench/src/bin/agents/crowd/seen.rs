@@ -9,6 +9,8 @@ pub(super) struct Seen {
     pub(super) contact: Option<Moment>,
     /// The newest epoch of which it holds a key, and since when.
     pub(super) newest: Option<(u32, Moment)>,
+    /// The place in the feed, by incarnation and sequence, up to which its acknowledgement was answered, and since when.
+    pub(super) acknowledged: Option<((u64, u64), Moment)>,
 }
 
 impl Seen {
@@ -17,6 +19,13 @@ impl Seen {
         self.contact.get_or_insert(now);
         if self.newest.is_none_or(|(known, _)| known < newest) {
             self.newest = Some((newest, now));
+        }
+    }
+
+    /// All its beats are answered: the authority knows that it holds all up to there.
+    pub(super) fn acknowledged(&mut self, place: (u64, u64), now: Moment) {
+        if self.acknowledged.is_none_or(|(known, _)| known < place) {
+            self.acknowledged = Some((place, now));
         }
     }
 
@@ -40,5 +49,9 @@ mod tests {
         seen.lost();
         seen.answered(2, 50);
         assert_eq!((seen.contact, seen.newest), (Some(50), Some((2, 30))));
+        for (sequence, now) in [(7, 60), (7, 70), (9, 80), (9, 90)] {
+            seen.acknowledged((1, sequence), now);
+        }
+        assert_eq!(seen.acknowledged, Some(((1, 9), 80)));
     }
 }

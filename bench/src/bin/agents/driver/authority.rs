@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use cattery_proto::v1::{
     AddServiceRequest, ChangeKeyScheduleRequest, ChangeKeyScheduleResponse, EpochState,
-    GetKeyScheduleRequest, KeyCommand, KeySchedule, StepRefusal,
+    GetKeyScheduleRequest, KeyCommand, KeySchedule, Position, Revocation, RevocationKind,
+    RevokeRequest, StepRefusal,
 };
 use cattery_tests::api::Operator;
 use tokio::time::sleep;
@@ -71,6 +72,25 @@ impl Admin {
             StepRefusal::AlreadyPrepared => Ok(answer),
             refusal => bail!("{command:?} is refused: {refusal:?}"),
         }
+    }
+
+    /// Revokes an id of the service's, which nobody has: the place in the feed that agents have to reach. Nobody waits for their
+    /// acknowledgements, so the store has none of them.
+    ///
+    /// # Errors
+    /// The authority's.
+    pub(super) async fn revoke(&mut self, service: &str) -> Result<Position> {
+        let request = RevokeRequest {
+            revocations: vec![Revocation {
+                kind: RevocationKind::Token.into(),
+                principal: format!("service/{service}"),
+                id: rand::random::<[u8; 16]>().to_vec(),
+                not_after: 0,
+            }],
+            wait: false,
+        };
+        let answer = self.0.admin.revoke(request).await?.into_inner();
+        answer.position.context("its place in the feed")
     }
 
     async fn until(

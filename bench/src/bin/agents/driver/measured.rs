@@ -1,9 +1,10 @@
 //! The figures.
 
+use cattery_bench::Store;
 use cattery_report::process::Memory;
 use serde::Serialize;
 
-use super::{Store, meter::Processors};
+use super::meter::Processors;
 use crate::{messages::Attempts, spread::Spread};
 
 /// An authority has to stay below this while all agents are idle.
@@ -34,6 +35,7 @@ pub(super) struct Stage {
     pub(super) idle: Idle,
     pub(super) rotation: Rotation,
     pub(super) restart: Restart,
+    pub(super) revocations: Revocations,
 }
 
 #[derive(Serialize)]
@@ -84,7 +86,24 @@ pub(super) struct Restart {
     pub(super) memory: Memory,
 }
 
+/// Ids are revoked, each one once all agents know the one before.
+#[derive(Serialize)]
+pub(super) struct Revocations {
+    pub(super) ids: u32,
+    /// Of one id, from the order until the last acknowledgement is answered: on average.
+    pub(super) acknowledged_ms: f64,
+    /// Of all ids.
+    pub(super) processors: Processors,
+    pub(super) attempts: Attempts,
+}
+
 impl Stage {
+    /// What the authority's processors spend on telling one agent of one revoked id, milliseconds.
+    pub(super) fn revocation_ms(&self) -> f64 {
+        let told = f64::from(self.revocations.ids) * self.agents as f64;
+        1_000.0 * self.revocations.processors.authority_s / told
+    }
+
     /// Memory of an idle agent at the authority, KiB.
     pub(super) fn kib_per_agent(&self) -> f64 {
         let idle = self.idle.memory.resident_kib;
@@ -92,13 +111,14 @@ impl Stage {
     }
 
     /// What was tried, by the name of what it was tried for.
-    pub(super) fn attempts(&self) -> [(&'static str, &Attempts); 5] {
+    pub(super) fn attempts(&self) -> [(&'static str, &Attempts); 6] {
         [
             ("enrolment", &self.enrolment.attempts),
             ("storm", &self.storm.attempts),
             ("idle", &self.idle.attempts),
             ("rotation", &self.rotation.attempts),
             ("restart", &self.restart.back.attempts),
+            ("revocations", &self.revocations.attempts),
         ]
     }
 }

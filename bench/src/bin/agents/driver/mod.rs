@@ -18,14 +18,15 @@ use std::{
 };
 
 use anyhow::Result;
+use cattery_bench::Store;
 use cattery_tests::programs;
 use clap::{Parser, ValueEnum};
-use serde::Serialize;
 
 use cluster::Cluster;
 use crowd::Crowd;
 use measured::{Measured, Stage};
 use progress::say;
+use stage::Extent;
 
 /// The smaller crowd is this part of the greater one.
 const PEER: usize = 10;
@@ -48,6 +49,9 @@ pub(crate) struct Args {
     /// How long the agents stay idle, seconds: three beats and some
     #[arg(long, default_value_t = 100, value_name = "SECONDS")]
     idle: u64,
+    /// How many ids are revoked, one after the other
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    revocations: u32,
     /// Where `cattery` and `cattery-authority` are [default: beside this program]
     #[arg(long, value_name = "DIR")]
     profile_dir: Option<PathBuf>,
@@ -57,16 +61,6 @@ pub(crate) struct Args {
     /// Be the agents
     #[arg(long, hide = true)]
     pub(crate) crowd: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-enum Store {
-    /// A file
-    #[default]
-    Embedded,
-    /// An etcd of one member
-    Etcd,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -106,13 +100,16 @@ async fn measure(args: &Args) -> Result<Measured> {
     let agents = usize::try_from(args.agents)?;
     let mut cluster = Cluster::start(args.store, args.services).await?;
     let mut crowd = Crowd::start()?;
-    let idle = Duration::from_secs(args.idle);
+    let extent = Extent {
+        idle: Duration::from_secs(args.idle),
+        revocations: args.revocations,
+    };
     let mut stages: Vec<Stage> = Vec::new();
     let mut enrolled = 0;
     for count in [agents / PEER, agents] {
         let enrolment = enrolment::run(&mut cluster, &mut crowd, enrolled, count).await?;
         enrolled = count;
-        stages.push(stage::run(&mut cluster, &mut crowd, count, enrolment, idle).await?);
+        stages.push(stage::run(&mut cluster, &mut crowd, count, enrolment, extent).await?);
     }
     Ok(Measured {
         store: args.store,

@@ -10,14 +10,21 @@ use tokio::time::sleep;
 use super::{
     cluster::Cluster,
     crowd::Crowd,
-    measured::{Arrival, Enrolment, Idle, Restart, Rotation, Stage},
+    measured::{Arrival, Enrolment, Idle, Restart, Revocations, Rotation, Stage},
     meter::{Meter, Processors},
     progress::say,
 };
 use crate::{
-    messages::Order,
+    messages::{Attempts, Done, Order},
     moment::{milliseconds, now},
 };
+
+/// How much is measured of each crowd.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) idle: Duration,
+    pub(super) revocations: u32,
+}
 
 /// Measures all agents that have enrolled, `agents` of them, and leaves none connected.
 ///
@@ -28,7 +35,7 @@ pub(super) async fn run(
     crowd: &mut Crowd,
     agents: usize,
     enrolment: Enrolment,
-    idle_for: Duration,
+    extent: Extent,
 ) -> Result<Stage> {
     say(&format!("{agents} agents connect at once"));
     cluster.restart()?; // what enrolling left in its memory is none of theirs
@@ -39,11 +46,13 @@ pub(super) async fn run(
     let storm = arrival(crowd, since, &meter).await?;
     let after_storm = memory(cluster.id()?)?;
     say(&format!("{agents} agents are idle"));
-    let idle = idle(cluster, crowd, idle_for).await?;
+    let idle = idle(cluster, crowd, extent.idle).await?;
     say(&format!("{agents} agents get another key"));
     let rotation = rotation(cluster, crowd).await?;
     say(&format!("{agents} agents lose their authority"));
     let restart = restart(cluster, crowd).await?;
+    say(&format!("{agents} agents hear of revoked ids"));
+    let revocations = revocations(cluster, crowd, extent.revocations).await?;
     crowd.obey("disconnect", &Order::Disconnect).await?;
     Ok(Stage {
         agents,
@@ -54,6 +63,7 @@ pub(super) async fn run(
         idle,
         rotation,
         restart,
+        revocations,
     })
 }
 
@@ -127,4 +137,32 @@ async fn restart(cluster: &mut Cluster, crowd: &mut Crowd) -> Result<Restart> {
         back,
         memory: memory(cluster.id()?)?,
     })
+}
+
+/// After one that does not count: until it is acknowledged, agents may still be about what was before.
+async fn revocations(cluster: &mut Cluster, crowd: &mut Crowd, ids: u32) -> Result<Revocations> {
+    revocation(cluster, crowd).await?;
+    let meter = meter(cluster, crowd)?;
+    let mut acknowledged_ms = 0.0;
+    let mut attempts = Attempts::default();
+    for _ in 0..ids {
+        let done = revocation(cluster, crowd).await?;
+        acknowledged_ms += done.spread.max_ms as f64 / f64::from(ids);
+        attempts.add(done.attempts);
+    }
+    Ok(Revocations {
+        ids,
+        acknowledged_ms,
+        processors: meter.read()?,
+        attempts,
+    })
+}
+
+/// From the order until each agent's acknowledgement is answered.
+async fn revocation(cluster: &mut Cluster, crowd: &mut Crowd) -> Result<Done> {
+    let since = now();
+    let service = cluster.services.first().context("a service")?;
+    let position = cluster.admin.revoke(service).await?;
+    let order = Order::AwaitPosition(position.incarnation, position.sequence, since);
+    crowd.obey("acknowledged it", &order).await
 }

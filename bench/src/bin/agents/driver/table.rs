@@ -9,7 +9,7 @@ use super::measured::{Measured, Stage};
 /// One figure of a stage, and how many digits of it matter behind the point.
 type Figure = (&'static str, usize, fn(&Stage) -> f64);
 
-const FIGURES: [Figure; 26] = [
+const FIGURES: [Figure; 28] = [
     ("join tokens, per second", 0, |s| {
         s.enrolment.join_tokens_per_second
     }),
@@ -82,6 +82,14 @@ const FIGURES: [Figure; 26] = [
     ("memory: all are back, MiB", 0, |s| {
         mib(s.restart.memory.resident_kib)
     }),
+    ("a revoked id: last acknowledgement, s", 2, |s| {
+        s.revocations.acknowledged_ms / 1_000.0
+    }),
+    (
+        "a revoked id: authority's processors, ms per agent",
+        3,
+        Stage::revocation_ms,
+    ),
 ];
 
 /// A row for each figure, a column for each crowd, and how many times as much the last one takes; then all refusals.

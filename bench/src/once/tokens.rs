@@ -2,13 +2,13 @@
 
 use cattery_core::{Caveat, TokenSpec, UserKey, request_digest};
 
-pub(crate) const METHOD: &str = "GET";
-pub(crate) const AUTHORITY: &str = "photos.example";
-pub(crate) const PATH: &str = "/albums/7?size=l";
+pub(super) const METHOD: &str = "GET";
+pub(super) const AUTHORITY: &str = "photos.example";
+pub(super) const PATH: &str = "/albums/7?size=l";
 
 /// What a token is narrowed by.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// Nothing.
     Plain,
     /// The request.
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
 }
 
 /// A token that is good from `now` on.
-pub(crate) fn mint(key: &UserKey, kind: Kind, now: u64) -> anyhow::Result<String> {
+pub(super) fn mint(key: &UserKey, kind: Kind, now: u64) -> anyhow::Result<String> {
     let caveats = match kind {
         Kind::Plain => vec![],
         Kind::Bound => vec![Caveat::Request {

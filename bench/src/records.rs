@@ -1,10 +1,12 @@
-//! What users take in the store, by writing what an authority writes: keys and values, without what the store adds to them.
+//! What users have in the store, as an authority writes it: keys and values, without what the store adds to them.
 
 use cattery_authority::records::{
     ApiKeyRecord, Hex, LeaseGrant, Leased, LeasesRecord, MembershipRecord, NameState, Record,
     UserGroupsRecord, UserRecord, key,
 };
 
+/// For how many services one fetch is.
+pub(crate) const USED_SERVICES: usize = 5;
 const USER: &str = "alice.w@example.org";
 const SECONDS: u64 = 1_790_000_000;
 const DAY: u64 = 86_400;
@@ -15,7 +17,7 @@ fn len(key: &str, record: &impl Record) -> usize {
 }
 
 /// Bytes for a user who has an API key and is in one group, which grants them what they use.
-pub(super) fn of_user() -> usize {
+pub(crate) fn of_user() -> usize {
     let user = UserRecord {
         name: USER.to_owned(),
         version: 0,
@@ -50,10 +52,17 @@ pub(super) fn of_user() -> usize {
 }
 
 /// Bytes for one call that fetched keys for so many services.
-pub(super) fn of_fetch(services: usize) -> usize {
+pub(crate) fn of_fetch(services: usize) -> usize {
+    let (key, record) = fetch(ID.0, services);
+    len(&key, &record)
+}
+
+/// What is stored for such a call, and where; other ids are another call's.
+pub(crate) fn fetch(id: [u8; 8], services: usize) -> (String, LeasesRecord) {
     let principal = format!("user/{USER}");
+    let id = Hex(id);
     let lease = |number| Leased {
-        id: ID,
+        id,
         service: format!("service-{number:04}"),
         expires_at: SECONDS + DAY,
         grant: Some(LeaseGrant {
@@ -68,7 +77,7 @@ pub(super) fn of_fetch(services: usize) -> usize {
         issued_at: SECONDS,
         leases: (0..services).map(lease).collect(),
     };
-    len(&key::leases(&principal, SECONDS * 1_000, &ID), &leases)
+    (key::leases(&principal, SECONDS * 1_000, &id), leases)
 }
 
 #[cfg(test)]

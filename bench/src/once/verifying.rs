@@ -2,22 +2,27 @@
 
 use std::hint::black_box;
 
+use anyhow::Result;
 use cattery_core::{
     KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, RootKey, Scratch, UserKey,
     Verifier,
 };
-use cattery_report::{out::table, rounds::median_ns};
-use comfy_table::Table;
+use cattery_report::{Page, Work, interleave_in};
 
-use crate::{
-    ratio,
+use super::{
+    Extent,
     tokens::{AUTHORITY, Kind, METHOD, PATH, mint},
 };
 
 const NOW: u64 = 1_790_000_000;
-const TOKENS: usize = 5_000;
+/// Different ones of each kind.
+const TOKENS: usize = 1_000;
 
-pub(crate) fn binding() -> anyhow::Result<Table> {
+/// A section about it.
+///
+/// # Errors
+/// A token cannot be minted.
+pub(super) fn measure(page: &mut Page, extent: Extent) -> Result<()> {
     let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse()?, 0);
     let id = KeyId {
         epoch: 1,
@@ -32,7 +37,7 @@ pub(crate) fn binding() -> anyhow::Result<Table> {
     let all = |kind| {
         (0..TOKENS)
             .map(|_| mint(&key, kind, NOW))
-            .collect::<anyhow::Result<Vec<_>>>()
+            .collect::<Result<Vec<_>>>()
     };
     let (plain, bound) = (all(Kind::Plain)?, all(Kind::Bound)?);
     let mut keys = Keyring::new();
@@ -57,15 +62,26 @@ pub(crate) fn binding() -> anyhow::Result<Table> {
             .filter(|token| verifier.verify(token, &facts, NOW, &mut scratch).is_ok());
         assert_eq!(passed.count(), tokens.len());
     };
-    let (mut of_plain, mut of_bound) = (|| run(black_box(&plain)), || run(black_box(&bound)));
-    let [plain, bound] = median_ns([&mut of_plain, &mut of_bound]);
-    let mut out = table(&["verifying in one thread", "ns", "ratio to plain"]);
-    for (what, ns) in [("plain", plain), ("bound to its request", bound)] {
-        out.add_row([
-            what.to_owned(),
-            (ns / TOKENS as u64).to_string(),
-            ratio(ns.into(), plain.into()),
-        ]);
-    }
-    Ok(out)
+    let work = |name, tokens| Work::of_many(name, TOKENS as u64, move || run(black_box(tokens)));
+    let works = vec![
+        work("plain", &plain[..]),
+        work("bound to its request", &bound),
+    ];
+    let took = interleave_in(extent.slices, works);
+    page.section(
+        "Verifying in one thread",
+        &format!(
+            "{TOKENS} tokens of each kind that pass, in turns, {} rounds. No agent, and no use is remembered.",
+            extent.slices
+        ),
+    );
+    let plain = took.first().map(|(_, plain)| *plain);
+    page.table(
+        &["verifying", "ns", "ratio to plain"],
+        took.iter().map(|(what, took)| {
+            let ratio = plain.map_or(1.0, |plain| took.over(&plain));
+            vec![what.clone(), format!("{took:.0}"), format!("{ratio:.2}")]
+        }),
+    );
+    Ok(())
 }
