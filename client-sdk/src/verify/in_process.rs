@@ -120,7 +120,8 @@ impl InProcess {
         }
     }
 
-    fn verify_locally<T, F: FnOnce(CallerRef<'_>) -> T>(
+    /// As far as this process comes by itself.
+    pub(super) fn verify_locally<T, F: FnOnce(CallerRef<'_>) -> T>(
         &self,
         presenter: Option<&str>,
         presentation: &str,
@@ -129,7 +130,7 @@ impl InProcess {
     ) -> Result<Local<T, F>, Refusal> {
         let keys = self.keys.keys.load();
         let now = now()?;
-        if keys.good_for(now).is_zero() {
+        if keys.good_for(now) == 0 {
             self.keys.demand.notify_one();
             return Err(Refusal::Unavailable(
                 "no agent has answered for too long".to_owned(),
@@ -154,7 +155,7 @@ impl InProcess {
                     let once = UseOnceRequest {
                         not_before: verified.not_before(),
                         not_after: verified.not_after(),
-                        ..once
+                        ..*once
                     };
                     Ok(Local::Once(Box::new((caller.into(), once)), look))
                 }
@@ -176,7 +177,7 @@ impl InProcess {
 }
 
 /// How far this process comes by itself.
-enum Local<T, F> {
+pub(super) enum Local<T, F> {
     /// The token is good: what was seen of it.
     Good(T),
     /// It is, if it has not been used: the agent knows, and then somebody looks.
@@ -191,24 +192,26 @@ impl Drop for InProcess {
     }
 }
 
-/// Notes the use that the agent has yet to agree to; nothing is admitted before it has.
+/// Notes the use that the agent has yet to agree to; nothing is admitted before it has. In a box: most tokens have none, and each has the room for it.
 #[derive(Default)]
-struct Noted(Cell<Option<UseOnceRequest>>);
+struct Noted(Cell<Option<Box<UseOnceRequest>>>);
 
 impl SingleUse for Noted {
     fn since(&self) -> MemorySince {
         MemorySince::Always // the rule for a restart is the agent's: it knows when its memory began
     }
 
+    #[cold] // most tokens are not for a single use: what verifies them need not go round it
     fn use_once(&self, once: &Use<'_>) -> Result<(), UseRefused> {
-        self.0.set(Some(UseOnceRequest {
+        let once = UseOnceRequest {
             mark: once.mark.to_vec(),
             token: once.token.to_vec(),
             lease_id: once.lease_id.to_vec(),
             principal: once.principal.to_owned(),
             not_before: 0, // these two are the token's: the caller knows them
             not_after: 0,
-        }));
+        };
+        self.0.set(Some(Box::new(once)));
         Ok(())
     }
 }
@@ -243,10 +246,10 @@ async fn refresh(shared: Arc<Shared>, agent: ThroughAgent, service: String) {
                 shared.cut_off.store(true, Ordering::Relaxed);
                 failures += 1;
                 wait = Duration::from_secs(1_u64 << failures.min(5)).min(LONGEST_RETRY);
-                let good_for = now().map_or(Duration::ZERO, |now| shared.keys.load().good_for(now));
+                let good_for = now().map_or(0, |now| shared.keys.load().good_for(now));
                 tracing::warn!(
                     why,
-                    good_for_seconds = good_for.as_secs(),
+                    good_for_seconds = good_for,
                     "verification keys could not be refreshed; those held are used meanwhile"
                 );
             }

@@ -78,7 +78,7 @@ impl VerificationKeys {
             forward_from: answer.forward_from.clone(),
             good_until: Moment {
                 unix: asked.unix.saturating_add(good_for),
-                steady: asked.steady.saturating_add(Duration::from_secs(good_for)),
+                steady: asked.steady.saturating_add(good_for),
             },
             refresh_after: Duration::from_secs(answer.refresh_after_seconds.max(1).into()),
         })
@@ -89,9 +89,9 @@ impl VerificationKeys {
         self.forward_from.iter().any(|trusted| trusted == presenter)
     }
 
-    /// How long these are still good for; zero when nobody can tell any more.
-    pub(super) fn good_for(&self, now: Moment) -> Duration {
-        let left = Duration::from_secs(self.good_until.unix.saturating_sub(now.unix));
+    /// How long these are still good for, seconds; zero when nobody can tell any more.
+    pub(super) fn good_for(&self, now: Moment) -> u64 {
+        let left = self.good_until.unix.saturating_sub(now.unix);
         left.min(self.good_until.steady.saturating_sub(now.steady))
     }
 

@@ -1,14 +1,12 @@
 //! Verifying in a tower stack.
 
 use std::{
-    future::Future,
     net::IpAddr,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use cattery_core::{Authorization, FORWARD_HEADER, ForwardHeader, authorization};
+use cattery_core::{Authorization, FORWARD_HEADER, ForwardHeader, RequestFacts, authorization};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response,
     header::{AUTHORIZATION, CONTENT_TYPE},
@@ -17,7 +15,12 @@ use http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Caller, Forwarded, Verifier, facts, refusal::Refusal, seldom::Seldom};
+use super::{
+    Caller, Forwarded, Verifier, facts, refusal::Refusal, seldom::Seldom, verifying::Verifying,
+};
+
+/// As a name that needs no reading.
+const FORWARDED: HeaderName = HeaderName::from_static(FORWARD_HEADER);
 
 type Of<T> = Arc<dyn Fn(&Parts) -> Option<T> + Send + Sync>;
 
@@ -126,63 +129,80 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+    type Future = Verifying<S::Future, Response<R>, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that is ready has to be the one that is called.
-        let fresh = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, fresh);
-        let rules = Arc::clone(&self.rules);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            match rules.admit(&parts).await {
-                Ok((caller, forwarded)) => {
-                    clean(&mut parts.headers);
-                    parts.extensions.insert(caller);
-                    match forwarded {
-                        Some(forwarded) => _ = parts.extensions.insert(forwarded),
-                        None => _ = parts.extensions.remove::<Forwarded>(),
-                    }
-                    inner.call(Request::from_parts(parts, body)).await
-                }
-                Err(refusal) => {
-                    rules.report(&refusal);
-                    Ok(refusal.response(rules.verifier.service(), is_grpc(&parts.headers)))
-                }
+        let (mut parts, body) = request.into_parts();
+        match self.rules.admit_at_once(&parts) {
+            Some(Ok(caller)) => {
+                admitted(&mut parts, caller, None);
+                Verifying::passes(self.inner.call(Request::from_parts(parts, body)))
             }
-        })
+            Some(Err(refusal)) => Verifying::answered(self.rules.refuse(&refusal, &parts)),
+            None => {
+                // The one that is ready has to be the one that is called.
+                let fresh = self.inner.clone();
+                let mut inner = std::mem::replace(&mut self.inner, fresh);
+                let rules = Arc::clone(&self.rules);
+                Verifying::waits(Box::pin(async move {
+                    match rules.admit(&parts).await {
+                        Ok((caller, forwarded)) => {
+                            admitted(&mut parts, caller, forwarded);
+                            inner.call(Request::from_parts(parts, body)).await
+                        }
+                        Err(refusal) => Ok(rules.refuse(&refusal, &parts)),
+                    }
+                }))
+            }
+        }
+    }
+}
+
+/// What is known of a request beside what came with it.
+struct Known<'r> {
+    scope: Option<String>,
+    source_addr: Option<Option<IpAddr>>,
+    client_cert: Option<Option<[u8; 32]>>,
+    context: Vec<(&'r str, &'r str)>,
+}
+
+impl Known<'_> {
+    fn facts<'a>(&'a self, parts: &'a Parts) -> RequestFacts<'a> {
+        let mut facts = facts::of(parts, self.scope.as_deref(), &self.context);
+        if let Some(source_addr) = self.source_addr {
+            facts.source_addr = source_addr;
+        }
+        if let Some(client_cert) = &self.client_cert {
+            facts.client_cert_sha256 = client_cert.as_ref();
+        }
+        facts
     }
 }
 
 impl Rules {
-    async fn admit(&self, parts: &Parts) -> Result<(Caller, Option<Forwarded>), Refusal> {
-        let headers = parts.headers.get_all(AUTHORIZATION);
-        let presentation = match authorization(headers.iter().map(|value| value.as_bytes())) {
-            Authorization::Presentation(presentation) => presentation,
-            Authorization::Absent => return Err(Refusal::NoToken),
-            Authorization::Malformed => {
-                return Err(Refusal::of_code(cattery_core::Code::Malformed));
-            }
+    /// `None` where somebody has to be asked, or others are called for: see [`admit`](Self::admit).
+    fn admit_at_once(&self, parts: &Parts) -> Option<Result<Caller, Refusal>> {
+        if !self.verifier.is_in_process() || parts.headers.contains_key(FORWARDED) {
+            return None;
+        }
+        let presentation = match presentation(parts) {
+            Ok(presentation) => presentation,
+            Err(refusal) => return Some(Err(refusal)),
         };
-        let scope = self.scope.as_ref().and_then(|scope| scope(parts));
-        let context: Vec<_> = self
-            .context
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        let mut facts = facts::of(parts, scope.as_deref(), &context);
-        if let Some(source_addr) = &self.source_addr {
-            facts.source_addr = source_addr(parts);
-        }
-        let client_cert = self.client_cert.as_ref().map(|of| of(parts));
-        if let Some(client_cert) = &client_cert {
-            facts.client_cert_sha256 = client_cert.as_ref();
-        }
-        let values = parts.headers.get_all(FORWARD_HEADER);
+        let known = self.known(parts);
+        let facts = known.facts(parts);
+        self.verifier.verify_at_once(presentation, &facts)
+    }
+
+    async fn admit(&self, parts: &Parts) -> Result<(Caller, Option<Forwarded>), Refusal> {
+        let presentation = presentation(parts)?;
+        let known = self.known(parts);
+        let facts = known.facts(parts);
+        let values = parts.headers.get_all(FORWARDED);
         let header = ForwardHeader::read(values.iter().map(HeaderValue::as_bytes));
         let (caller, verdicts) = self
             .verifier
@@ -190,6 +210,23 @@ impl Rules {
             .await?;
         let forwarded = header.map(|header| Forwarded::new(&header, &caller, verdicts));
         Ok((caller, forwarded))
+    }
+
+    fn known(&self, parts: &Parts) -> Known<'_> {
+        let context = self.context.iter();
+        Known {
+            scope: self.scope.as_ref().and_then(|of| of(parts)),
+            source_addr: self.source_addr.as_ref().map(|of| of(parts)),
+            client_cert: self.client_cert.as_ref().map(|of| of(parts)),
+            context: context
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect(),
+        }
+    }
+
+    fn refuse<R: Default>(&self, refusal: &Refusal, parts: &Parts) -> Response<R> {
+        self.report(refusal);
+        refusal.response(self.verifier.service(), is_grpc(&parts.headers))
     }
 
     /// Strangers can send any number of requests while no agent answers.
@@ -202,6 +239,27 @@ impl Rules {
         } else {
             tracing::debug!(why, "a request is answered with 503");
         }
+    }
+}
+
+fn presentation(parts: &Parts) -> Result<&str, Refusal> {
+    let headers = parts.headers.get_all(AUTHORIZATION);
+    match authorization(headers.iter().map(|value| value.as_bytes())) {
+        Authorization::Presentation(presentation) => Ok(presentation),
+        Authorization::Absent => Err(Refusal::NoToken),
+        Authorization::Malformed => Err(Refusal::of_code(cattery_core::Code::Malformed)),
+    }
+}
+
+/// Tells the service who is calling, and nothing that a stranger says about it.
+fn admitted(parts: &mut Parts, caller: Caller, forwarded: Option<Forwarded>) {
+    clean(&mut parts.headers);
+    let is_first = parts.extensions.is_empty();
+    parts.extensions.insert(caller);
+    match forwarded {
+        Some(forwarded) => _ = parts.extensions.insert(forwarded),
+        None if is_first => {}
+        None => _ = parts.extensions.remove::<Forwarded>(),
     }
 }
 

@@ -17,6 +17,7 @@ mod scratch;
 mod seldom;
 mod through_agent;
 mod verifier;
+mod verifying;
 
 pub use body::{DigestBody, DigestBodyLayer};
 pub use caller::Caller;
@@ -27,3 +28,4 @@ pub use forwarded::{Forwarded, Verdict};
 pub use layer::{Verify, VerifyLayer};
 pub use refusal::Refusal;
 pub use verifier::{Verifier, VerifierError};
+pub use verifying::Verifying;

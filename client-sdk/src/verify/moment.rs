@@ -1,7 +1,5 @@
 //! When a token is verified, on both clocks.
 
-use std::time::Duration;
-
 use rustix::time::{ClockId, clock_gettime};
 
 /// As they were at the kernel's last tick, some milliseconds ago at most: only seconds matter here, and each look costs a third.
@@ -10,23 +8,22 @@ const CLOCKS: [ClockId; 2] = [ClockId::RealtimeCoarse, ClockId::MonotonicCoarse]
 #[cfg(not(target_os = "linux"))]
 const CLOCKS: [ClockId; 2] = [ClockId::Realtime, ClockId::Monotonic];
 
-/// One moment.
+/// One moment, in whole seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     /// Unix seconds, of the clock that can be set.
     pub(super) unix: u64,
     /// Of the clock that never goes back, and stands still while the computer sleeps.
-    pub(super) steady: Duration,
+    pub(super) steady: u64,
 }
 
 impl Moment {
     /// `None` before 1970.
     pub(super) fn now() -> Option<Self> {
-        let [unix, steady] = CLOCKS.map(clock_gettime);
-        let nanoseconds = steady.tv_nsec.try_into().ok()?;
+        let [unix, steady] = CLOCKS.map(|clock| clock_gettime(clock).tv_sec);
         Some(Self {
-            unix: unix.tv_sec.try_into().ok()?,
-            steady: Duration::new(steady.tv_sec.try_into().ok()?, nanoseconds),
+            unix: unix.try_into().ok()?,
+            steady: steady.try_into().ok()?,
         })
     }
 }

@@ -10,7 +10,9 @@ use cattery_core::{
 use http::HeaderMap;
 
 use super::{
-    Caller, CallerRef, Verdict, in_process::InProcess, refusal::Refusal,
+    Caller, CallerRef, Verdict,
+    in_process::{InProcess, Local},
+    refusal::Refusal,
     through_agent::ThroughAgent,
 };
 
@@ -95,10 +97,7 @@ impl Verifier {
                 let (caller, _) = alone(agent, presentation, facts).await?;
                 Ok(caller)
             }
-            Way::InProcess(keys) => {
-                keys.verify_with(None, presentation, facts, |caller| Caller::from(caller))
-                    .await
-            }
+            Way::InProcess(keys) => keys.verify_with(None, presentation, facts, copy).await,
         }
     }
 
@@ -134,6 +133,28 @@ impl Verifier {
         }
     }
 
+    pub(super) fn is_in_process(&self) -> bool {
+        matches!(self.way, Way::InProcess(_))
+    }
+
+    /// As [`verify`](Self::verify); `None` where the agent has to be asked.
+    pub(super) fn verify_at_once(
+        &self,
+        presentation: &str,
+        facts: &RequestFacts<'_>,
+    ) -> Option<Result<Caller, Refusal>> {
+        let Way::InProcess(keys) = &self.way else {
+            return None;
+        };
+        let checked = check(presentation, facts);
+        let local = checked.and_then(|()| keys.verify_locally(None, presentation, facts, copy));
+        match local {
+            Ok(Local::Good(caller)) => Some(Ok(caller)),
+            Ok(Local::Once(..)) => None,
+            Err(refusal) => Some(Err(refusal)),
+        }
+    }
+
     /// The same with what the caller presents for others. Each of those presentations has a verdict of its own, in their order.
     ///
     /// # Errors
@@ -165,6 +186,11 @@ impl Verifier {
             Way::InProcess(keys) => keys.verify(presentation, forwarded, facts).await,
         }
     }
+}
+
+/// To keep.
+fn copy(caller: CallerRef<'_>) -> Caller {
+    caller.into()
 }
 
 /// Asks the agent about a presentation without others. In a box: a call needs much room, and who verifies in this process would carry it
