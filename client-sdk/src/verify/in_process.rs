@@ -111,13 +111,19 @@ impl InProcess {
     ) -> Result<T, Refusal> {
         match self.verify_locally(presenter, presentation, facts, look)? {
             Local::Good(seen) => Ok(seen),
-            Local::Once(owed, look) => {
-                let (caller, once) = *owed;
-                // A call takes its time; what it needs is not carried about where there is none.
-                Box::pin(self.agent.use_once(once)).await?;
-                Ok(look(CallerRef::from(&caller)))
-            }
+            // A call takes its time; what it needs is not carried about where there is none.
+            Local::Once(owed, look) => Box::pin(self.spend(*owed, look)).await,
         }
+    }
+
+    /// Lets a good token pass if the agent says that it was not used.
+    pub(super) async fn spend<T>(
+        &self,
+        (caller, once): (Caller, UseOnceRequest),
+        look: impl FnOnce(CallerRef<'_>) -> T,
+    ) -> Result<T, Refusal> {
+        self.agent.use_once(once).await?;
+        Ok(look(CallerRef::from(&caller)))
     }
 
     /// As far as this process comes by itself.

@@ -97,7 +97,10 @@ impl Verifier {
                 let (caller, _) = alone(agent, presentation, facts).await?;
                 Ok(caller)
             }
-            Way::InProcess(keys) => keys.verify_with(None, presentation, facts, copy).await,
+            Way::InProcess(keys) => match keys.verify_locally(None, presentation, facts, copy)? {
+                Local::Good(caller) => Ok(caller),
+                Local::Once(owed, copy) => Box::pin(keys.spend(*owed, copy)).await,
+            },
         }
     }
 
@@ -129,7 +132,10 @@ impl Verifier {
                 let (caller, _) = alone(agent, presentation, facts).await?;
                 Ok(look(CallerRef::from(&caller)))
             }
-            Way::InProcess(keys) => keys.verify_with(None, presentation, facts, look).await,
+            Way::InProcess(keys) => match keys.verify_locally(None, presentation, facts, look)? {
+                Local::Good(seen) => Ok(seen),
+                Local::Once(owed, look) => Box::pin(keys.spend(*owed, look)).await,
+            },
         }
     }
 
