@@ -3,18 +3,15 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use cattery_core::{
-    KeyId, Keyring, NoRevocations, NoSingleUse, Policy, RequestFacts, RootKey, Scratch, UserKey,
-    Verifier,
-};
+use cattery_core::{NoRevocations, NoSingleUse, Policy, RequestFacts, Scratch, Verifier};
 use cattery_report::{Page, Work, interleave_in};
 
 use super::{
     Extent,
     tokens::{AUTHORITY, Kind, METHOD, PATH, mint},
 };
+use crate::core::shape::{NOW, SERVICE, Shape, keyring};
 
-const NOW: u64 = 1_790_000_000;
 /// Different ones of each kind.
 const TOKENS: usize = 1_000;
 
@@ -23,28 +20,16 @@ const TOKENS: usize = 1_000;
 /// # Errors
 /// A token cannot be minted.
 pub(super) fn measure(page: &mut Page, extent: Extent) -> Result<()> {
-    let service_key = RootKey::from_bytes([7; 32]).service_key(&"photos".parse()?, 0);
-    let id = KeyId {
-        epoch: 1,
-        service: "photos",
-        generation: 0,
-        principal: "user/alice",
-        version: 0,
-        expires_at: NOW + 3_600,
-        lease_id: [1; 8],
-    };
-    let key = UserKey::issue(&service_key, &id, &[])?;
+    let key = Shape::default().key("user/alice")?;
     let all = |kind| {
         (0..TOKENS)
             .map(|_| mint(&key, kind, NOW))
             .collect::<Result<Vec<_>>>()
     };
     let (plain, bound) = (all(Kind::Plain)?, all(Kind::Bound)?);
-    let mut keys = Keyring::new();
-    keys.insert(1, 0, Box::new(service_key));
     let verifier = Verifier {
-        service: "photos",
-        keys: &keys,
+        service: SERVICE,
+        keys: keyring()?,
         revocations: NoRevocations,
         single_use: NoSingleUse,
         policy: Policy::default(),
